@@ -1,1 +1,1 @@
-"""What the service costs and how fast it is, measured: nothing of this is in the Lambda zip."""
+"""Measurements of what the service costs and how fast it is; not part of the Lambda zip."""

@@ -1,4 +1,4 @@
-"""The API's ten main calls over eight kept connections: requests per second, and how long one takes."""
+"""The API's ten main calls over eight kept connections: requests per second, and the time of each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Timed:
 
 
 def of_stack(stack: Stack, make: Callable[[int], Request], count: int) -> dict[str, float]:
-    """The same of our own stack, with the CPU time of a request in milliseconds: of the API, and of the emulator."""
+    """Measure our own stack, with the CPU time of a request in milliseconds: of the API, and of the emulator."""
     before = [cpu(*stack.own), cpu(stack.emulator)]
     timed = measure(stack.api._url, str(stack.api._session.headers["Authorization"]), make, count)
     spent = [after - earlier for after, earlier in zip([cpu(*stack.own), cpu(stack.emulator)], before, strict=True)]
@@ -41,13 +41,13 @@ def of_stack(stack: Stack, make: Callable[[int], Request], count: int) -> dict[s
 
 
 def new_numbers() -> Callable[[int], str]:
-    """Phone numbers that nobody has: the n-th of those that begin with this second, and not with those of an import."""
+    """Unused phone numbers: the n-th one that begins with the current second, but not those of an import."""
     started = 1 + int(time.time()) % 9999
     return lambda n: f"+79{started:04d}{n:05d}"
 
 
 def order_for_tomorrow() -> dict[str, Any]:
-    """A mailing that the service and its peer both take, and that nobody gets."""
+    """A mailing that both the service and its peer accept, and that nobody gets."""
     now = datetime.now(UTC)
     return {
         "text": "Hello",
@@ -58,7 +58,7 @@ def order_for_tomorrow() -> dict[str, Any]:
 
 
 def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
-    """What is asked, by name; the n-th request of its kind."""
+    """The calls by name; each makes the n-th request of its kind."""
     page = stack.api.call("GET", "/api/clients", params={"limit": 50})
     client_ids = itertools.cycle([row["id"] for row in page["rows"]])
     number, order = new_numbers(), order_for_tomorrow()
@@ -77,7 +77,7 @@ def calls(stack: Stack, mailing_id: str) -> dict[str, Callable[[int], Request]]:
 
 
 def measure(address: str, authorization: str, make: Callable[[int], Request], count: int) -> Timed:
-    """So many requests, spread over the connections; RuntimeError where one is refused."""
+    """Make `count` requests, spread over the connections. Raises RuntimeError if one is refused."""
     numbers: Iterator[int] = iter(range(count))
     lock = threading.Lock()
     took: list[float] = []
@@ -115,7 +115,7 @@ def measure(address: str, authorization: str, make: Callable[[int], Request], co
 
 
 def report(runs: dict[str, list[dict[str, float]]], theirs: dict[str, list[dict[str, float]]]) -> str:
-    """A table of all runs, in Markdown: what was measured here, and what of the peer in turns with it."""
+    """A table of all runs in Markdown: our figures, and those of the peer, measured in turns."""
     rows = []
     for name, lines in runs.items():
         rate, p50, p99, own, emulator = figures(lines, tuple(lines[0])).values()

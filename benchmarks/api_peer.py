@@ -30,18 +30,18 @@ _TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ApiPeer:
-    """A server that answers, and who may ask it."""
+    """A running server with a token."""
 
     url: str
     authorization: str
     servers: tuple[psutil.Process, ...]  # gunicorn and PostgreSQL, whose children do the work
 
     def cpu(self) -> float:
-        """Seconds of CPU time that it has used, its database included."""
+        """Seconds of CPU time that it has used, including its database."""
         return cpu(*(one for server in self.servers for one in (server, *server.children(recursive=True))))
 
     def calls(self) -> dict[str, Callable[[int], Request]]:
-        """What is asked, by the names of our own calls; the n-th request of its kind."""
+        """The calls, by the names of our own; each makes the n-th request of its kind."""
         headers = {"Authorization": self.authorization}
         page = requests.get(f"{self.url}/api/clients/?limit=50", headers=headers, timeout=_TIMEOUT).json()
         client_ids = itertools.cycle([row["id"] for row in page["results"]])
@@ -59,7 +59,7 @@ class ApiPeer:
 
 
 def missing() -> str:
-    """Why there is no peer to be had, "" if there is one."""
+    """Why there is no peer, "" if there is one."""
     script, python = os.environ.get("API_PEER", ""), os.environ.get("PEER_PYTHON", "")
     if not script or not Path(script).is_file():
         return "API_PEER names no file: give the script of the peer, API_PEER=path/to/django_api.py"
@@ -72,7 +72,7 @@ def missing() -> str:
 
 @contextmanager
 def running(directory: Path) -> Iterator[ApiPeer]:
-    """The peer with its database, whose data is in the directory; RuntimeError if it does not answer."""
+    """Run the peer with its database, whose data is in the directory. Raises RuntimeError if it does not answer."""
     script, python = Path(os.environ["API_PEER"]).resolve(), Path(os.environ["PEER_PYTHON"]).absolute()
     with peer.postgresql(directory / "postgresql") as database:
         environ = {**os.environ, "PEER_DSN": database, "PYTHONPATH": str(script.parent)}
@@ -94,7 +94,7 @@ def running(directory: Path) -> Iterator[ApiPeer]:
 
 
 def measure(answers: ApiPeer, make: Callable[[int], Request], count: int) -> dict[str, float]:
-    """So many requests, and the CPU time of one in milliseconds."""
+    """Make `count` requests. Returns figures with the CPU time of one in milliseconds."""
     before = answers.cpu()
     timed = asdict(api.measure(answers.url, answers.authorization, make, count))
     return timed | {"cpu_ms": round(1000 * (answers.cpu() - before) / count, 2)}

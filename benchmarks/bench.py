@@ -1,8 +1,7 @@
-"""`make bench`: measures everything that docs/performance.md tells, part by part, and writes it down.
+"""`make bench`: measures everything in docs/performance.md, part by part, and writes the results.
 
-Figures are medians of several runs, with the least and the most beside them; what is compared is measured in turns, so
-that whatever else the machine does meets both. For each part it writes DIRECTORY/<part>.json and <part>.md, with the
-plots beside them.
+Figures are medians of several runs, with minimum and maximum. Things that are compared are measured in turns, so that
+other work on the machine affects both. For each part it writes DIRECTORY/<part>.json and <part>.md, with plots.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _THEIRS = ("messages_per_second", "first_message_s", "cpu_ms_per_message_own", "
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How much is measured: `runs` of each, of mailings to so many clients."""
+    """How much to measure: how many `runs` of each, and to how many clients."""
 
     runs: int
     messages: int
@@ -66,11 +65,11 @@ class Options:
     fastest: bool = False
 
 
-Part = tuple[Any, str]  # what was found, and a text of it in Markdown
+Part = tuple[Any, str]  # the results, and a text in Markdown
 
 
 def job(options: Options) -> Part:
-    """The main job here, and the peer's in turns with it where there is a peer."""
+    """The main job here, in turns with the peer's if there is a peer."""
     why_not = peer.missing()
     if why_not:
         say(f"without the peer: {why_not}")
@@ -127,7 +126,7 @@ def _table_of_jobs(runs: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _table_of_calls(calls: dict[str, dict[str, float]], count: int) -> str:
-    """Of the last run; making the clients is in it too."""
+    """A table of calls in the last run, including those that make the clients."""
     rows = [
         (
             name,
@@ -155,7 +154,7 @@ def processor(options: Options) -> Part:
 
 @cache
 def _mailing_to(size: int) -> mailing.Measured:
-    """One mailing serves both parts that look at it."""
+    """A measured mailing, shared by two parts."""
     say(f"a mailing to {size:,} clients")
     return mailing.run(size)
 
@@ -170,7 +169,7 @@ def money(options: Options) -> Part:
 
 
 def growing(options: Options) -> Part:
-    """Calls and read units by the number of clients, with the plots: in docs/images, unless it is but a quick look."""
+    """Calls and read units by the number of clients, with plots in docs/images, unless it is a quick run."""
     mailing.quiet()
     found: dict[int, dict[str, growth.Work]] = {}
     for size in options.sizes:
@@ -186,7 +185,7 @@ def growing(options: Options) -> Part:
 
 
 def requests_of_the_api(options: Options) -> Part:
-    """The ten main calls, and four of them in turns with the API's peer where there is one."""
+    """The ten main calls, four of them in turns with the API's peer if there is one."""
     why_not = api_peer.missing()
     if why_not:
         say(f"without the peer: {why_not}")
@@ -268,7 +267,7 @@ def at_once(options: Options) -> Part:
 
 
 def hearing(options: Options) -> Part:
-    """Receipts: how soon they are answered, and what they take from a mailing beside them."""
+    """Receipts: how soon they are answered, and how much they slow down a mailing."""
     with gateway.running() as target, tempfile.TemporaryDirectory() as directory:
         calls = 50 if options.short else 500
         found = receipts.measure(target, Path(directory), options.messages // 2, options.runs, calls)
@@ -289,7 +288,7 @@ PARTS: dict[str, Callable[[Options], Part]] = {
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """The machine that was used."""
     return {
         "cores": os.cpu_count(),
         "load": os.getloadavg(),

@@ -1,6 +1,6 @@
-"""The budget: what a mailing may take of what can be counted, and is the same on every machine.
+"""The budget: what a mailing may use, in figures that can be counted and are the same on every machine.
 
-A test compares; `python -m benchmarks.budget` writes the file anew, to be committed with the change that justifies it.
+A test compares; `python -m benchmarks.budget` writes the file again, to be committed with the change that needs it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def counted(measured: Measured) -> Counted:
 
 
 def read() -> Counted:
-    """What may be used."""
+    """The budget."""
     budget: Counted = json.loads(FILE.read_text(encoding="utf-8"))
     return budget
 
 
 def excess(found: Counted, budget: Counted) -> list[str]:
-    """What is more than it may be, in words; [] where all is well."""
+    """What exceeds the budget, in words; [] if nothing does."""
     return [
         f"{who} {name}: {used:g}, and may be {budget.get(who, {}).get(name, 0):g}"
         for who, figures in found.items()
@@ -49,7 +49,7 @@ def excess(found: Counted, budget: Counted) -> list[str]:
 
 
 def main() -> int:
-    """Measure, and make that the budget."""
+    """Measure, and save the result as the budget."""
     mailing.quiet()
     found = counted(mailing.run(CLIENTS))
     sys.stdout.write("\n".join(excess(found, read() if FILE.exists() else {})) + "\n")

@@ -30,7 +30,7 @@ def measure(kind: str, rows: int) -> float:
 
 
 def main() -> int:
-    """Print a line for each kind of numbers, once the plans of numbers are loaded."""
+    """Print a line for each kind of numbers, after the number plans are loaded."""
     for kind in KINDS:
         measure(kind, 100)
     for kind in KINDS:

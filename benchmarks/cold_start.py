@@ -1,4 +1,4 @@
-"""How long each function takes to import all that it needs: `make cold` starts a fresh process for every look."""
+"""How long each function takes to import everything it needs: `make cold` starts a new process for each measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chalicelib.config import DEFAULT_PREFIX
 
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = ("api", "tick", "report", "dispatcher", "sender")
-LOOKS = 15  # the quickest counts: whatever else the machine does only adds to it
+LOOKS = 15  # the fastest counts, because other work on the machine only adds to it
 _IMPORTED = re.compile(r"^import time: +(\d+) \|", re.MULTILINE)
 _CLIENTS = "import time; began = time.perf_counter(); app.workers.get_services(); print(time.perf_counter() - began)"
 
@@ -30,7 +30,7 @@ class ColdStart:
 
 
 def look(function: str) -> ColdStart:
-    """One start of a function, in a process that has only what Lambda tells it."""
+    """One start of a function, in a process with Lambda's environment only."""
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": f"{DEFAULT_PREFIX}-{function}",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -53,7 +53,7 @@ def look(function: str) -> ColdStart:
 
 
 def measure(function: str, looks: int = LOOKS) -> ColdStart:
-    """The quickest of some starts."""
+    """The fastest of some starts."""
     found = [look(function) for _ in range(looks)]
     return ColdStart(min(one.import_ms for one in found), found[0].modules, min(one.services_ms for one in found))
 

@@ -1,8 +1,8 @@
 """`make cost`: what a million messages cost on AWS, by line, from the calls that mailings of growing size really make.
 
 The code is the real one, on a simulated clock, and AWS is answered in process. Every call is counted with its units
-(benchmarks/units.py) and priced by the table in chalicelib/domain/costs.py. A function's duration is what its calls of
-AWS take, each 10 ms, its share of the gateway's latency, and its measured CPU time, drawn out by the share of a CPU
+(benchmarks/units.py) and priced by the table in chalicelib/domain/costs.py. A function's duration is the time of its
+AWS calls (10 ms each), its share of the gateway's latency, and its measured CPU time, divided by the share of a CPU
 that its memory buys.
 """
 
@@ -20,9 +20,9 @@ from chalicelib.domain.costs import PRICES, Usage
 
 GATEWAY_SECONDS = 0.1
 AT_ONCE = 50  # calls of one sender, GATEWAY_CONCURRENCY
-# A gateway that takes a second, with as many calls at once, and with twice as many.
+# A gateway that takes a second, with that many calls at once, and with twice as many.
 SLOW = ((1.0, AT_ONCE), (1.0, 2 * AT_ONCE))
-# Of a call of the gateway over HTTP, which the simulation does not make; `make bench` measures it.
+# CPU time of an HTTP call to the gateway, which the simulation does not make; `make bench` measures it.
 HTTP_CPU_SECONDS = 0.0007
 _MILLION = 1_000_000
 _SHOWN = 0.005  # dollars
@@ -56,7 +56,7 @@ def priced_lines(measured: Measured, latency: float = GATEWAY_SECONDS, at_once: 
 
 
 def shares(measured: Measured) -> tuple[Usage, Usage]:
-    """What sending took, without its changes of the ledger, and everything else: ordering, dispatch, and the end."""
+    """What sending took, without its changes of the ledger, and everything else: creating, dispatch, and the end."""
     sending, others = Usage(), Usage()
     for (what, who), usage in priced_lines(measured).items():
         if what == "BatchExecuteStatement ledger" and who == "sender":
@@ -69,7 +69,7 @@ def shares(measured: Measured) -> tuple[Usage, Usage]:
 
 
 def fitted(small: Measured, large: Measured) -> dict[str, Usage]:
-    """What a mailing takes by itself, for each row and for each hint, from two sizes."""
+    """What a mailing takes itself, for each row, and for each hint, computed from two sizes."""
     scale = 1 / _MILLION
     at_small, at_large = (shares(one)[1] * (one.clients * scale) for one in (small, large))
     row = (at_large + at_small * -1) * (1 / (large.clients - small.clients))
@@ -78,7 +78,7 @@ def fitted(small: Measured, large: Measured) -> dict[str, Usage]:
 
 
 def report(measured: Measured) -> str:
-    """The lines of one size, the dearest first."""
+    """The lines of one size, the most expensive first."""
     lines = priced_lines(measured)
     total = sum(lines.values(), Usage())
     text = [f"{measured.clients:,} clients: ${PRICES.total(total):.3f} for a million messages"]

@@ -1,7 +1,7 @@
 """`make cpu`: CPU time of a message in dispatch and in delivery, with AWS answered in process.
 
-The time in the answers is taken off. The gateway is a process of its own, reached over HTTP, which answers after 20 ms:
-delivery holds all of a message's way, its call of the gateway included.
+The time of AWS's answers is subtracted. The gateway is a process, called over HTTP, which answers after 20 ms, so
+delivery includes the call to the gateway.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Cpu:
 def measure(
     count: int, gateway_url: str, profile: cProfile.Profile | None = None, profiled: str = "", text: str = PLAIN
 ) -> Cpu:
-    """Dispatch a mailing to so many clients, who have the values of either text, then deliver it."""
+    """Dispatch a mailing to so many clients, who have the values of both texts, then deliver it."""
     aws = StubbedAws()
     settings = Settings(gateway_url=gateway_url, gateway_token="bench", queue_high_water=2 * count)  # noqa: S106
     with aws.installed():
@@ -82,7 +82,7 @@ def _fill(aws: StubbedAws, tables: Tables, services: Services, count: int, text:
 
 
 def _taken(services: Services, name: str) -> list[str]:
-    """What is on a queue, taken from it past the client: that is the event source's work."""
+    """Take all messages from a queue without the client, because that is the event source's work."""
     (queue,) = (queue for queue in emulated_sqs._queues.values() if queue["name"] == services.queues[name]._name)
     bodies = [message["body"] for message in queue["messages"]]
     queue["messages"].clear()
@@ -90,7 +90,7 @@ def _taken(services: Services, name: str) -> list[str]:
 
 
 def _dispatch(services: Services) -> None:
-    """Every unit, until all hints are on the send queue."""
+    """Handle every unit, until all hints are on the send queue."""
     deadline = services.clock.now() + timedelta(minutes=2)
     while units := _taken(services, "dispatch"):
         for body in units:
@@ -98,7 +98,7 @@ def _dispatch(services: Services) -> None:
 
 
 def _deliver(services: Services) -> None:
-    """Every hint, in batches as the event source makes them."""
+    """Deliver every hint, in batches as the event source makes them."""
     bodies = _taken(services, "send")
     for start in range(0, len(bodies), BATCH):
         received = [Received(str(place), str(place), body) for place, body in enumerate(bodies[start : start + BATCH])]
@@ -115,12 +115,12 @@ def _check(services: Services, count: int) -> None:
 
 
 def silence() -> None:
-    """Let what is logged be written, and read by nobody."""
+    """Write logs to nowhere."""
     vars(logger.registered_handler)["stream"] = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def main(arguments: list[str]) -> None:
-    """Print the median of several runs, with the least and the most; with `profile` where the time of one goes."""
+    """Print the median of several runs, with minimum and maximum; with `profile`, where the time of one run goes."""
     silence()
     with gateway.running() as target:
         if arguments[:1] == ["profile"]:

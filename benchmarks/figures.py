@@ -1,4 +1,4 @@
-"""Figures of several runs: the median, with the least and the most beside it, and tables of them."""
+"""Figures of several runs: the median with minimum and maximum, and tables of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of some runs, and how far they lie apart."""
+    """The median of some runs, with minimum and maximum."""
 
     median: float
     least: float
@@ -33,7 +33,7 @@ def figures(runs: Sequence[Mapping[str, Any]], names: Iterable[str]) -> dict[str
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that such a share of all do not exceed, by the nearest rank."""
+    """The percentile of values for a share, by the nearest rank."""
     found = sorted(values)
     return found[min(len(found) - 1, max(0, -(-int(share * 1000) * len(found) // 1000) - 1))]
 

@@ -47,7 +47,7 @@ def of_a_mailing(measured: Measured) -> dict[str, Work]:
 
 
 def of_the_api(size: int) -> dict[str, Work]:
-    """Requests, where there are so many clients and one mailing to all of them."""
+    """Requests with so many clients and one mailing to all of them."""
     with new_api() as api:
         clients = list(new_clients(size, api.clock.now()))
         mailing_id = _fill(api, clients)
@@ -65,7 +65,7 @@ def of_the_api(size: int) -> dict[str, Work]:
 
 
 def _fill(api: Api, clients: Sequence[Client]) -> str:
-    """The clients, and a mailing whose messages to all of them are in the ledger; its id."""
+    """Create the clients, and a mailing whose messages to all of them are in the ledger. Returns its id."""
     body = {"text": "Hello", "clients": {"tag": TAG}, "start_time": api.ahead(hours=1), "end_time": api.ahead(hours=2)}
     mailing_id = str(api.post("/api/mailing", body).json["id"])
     repository = api.services.mailings._mailings
@@ -118,7 +118,7 @@ def per_request(works: Works) -> dict[str, Work]:
 
 
 def report(by_size: Mapping[int, Works]) -> str:
-    """A table, where every line should say the same from left to right."""
+    """A table; every line should have about the same value from left to right."""
     head = ("calls of AWS, read units", *(f"{size:,} clients" for size in by_size))
     names = dict.fromkeys(name for works in by_size.values() for name in works)
     return table(head, [(name, *(_shown(works.get(name)) for works in by_size.values())) for name in names])

@@ -23,7 +23,7 @@ _METRICS_OFF = "POWERTOOLS_METRICS_DISABLED"
 
 
 class LogMeter:
-    """A stream that counts what is written to it, by who is at work, and keeps nothing of it."""
+    """A stream that counts what is written to it, by function, and drops it."""
 
     def __init__(self, function: Callable[[], str]) -> None:
         self._function = function
@@ -41,7 +41,7 @@ class LogMeter:
 
 @contextlib.contextmanager
 def counted(meter: LogMeter) -> Iterator[None]:
-    """Let the service log to the meter as it does on AWS by default: from INFO on, with metrics."""
+    """Let the service log to the meter as on AWS: from INFO on, with metrics."""
     handler = logger.registered_handler
     if not isinstance(handler, logging.StreamHandler):
         raise TypeError("the logger writes to no stream")

@@ -37,7 +37,7 @@ _MEMORY_OF_A_CPU = 1769
 
 @dataclass
 class Function:
-    """What the invocations of one function came to; seconds but for the CPU without waiting for the gateway."""
+    """The totals of one function's invocations; seconds, without CPU time and waiting for the gateway."""
 
     memory: int  # MB
     invocations: int = 0
@@ -47,7 +47,7 @@ class Function:
     log_bytes: int = 0
 
     def usage(self, cpu: float, gateway_latency: float, at_once: int) -> Usage:
-        """What Lambda bills: duration times memory, where the CPU time is longer the less memory it has.
+        """What Lambda bills: duration times memory. With less memory, CPU time takes longer.
 
         Calls of the gateway are made in rounds of so many `at_once`.
         """
@@ -70,7 +70,7 @@ class Measured:
 
 
 def run(count: int, operators: int = 1) -> Measured:
-    """Send a mailing to so many clients of so many operators, all of whom the gateway takes at once."""
+    """Send a mailing to so many clients of so many operators; the gateway accepts all messages."""
     aws = StubbedAws()
     with new_simulation(seed=1, workers_of=WORKERS, aws=aws, sender_batch=None, gateway_concurrency=50) as simulation:
         simulation.gateway.latency = timedelta(0)
@@ -107,7 +107,7 @@ def _functions() -> dict[str, Function]:
 
 
 def _at_work(simulation: Simulation, measured: Measured) -> str:
-    """The function whose invocation asks, the event source between invocations, "" for the API."""
+    """The function whose invocation makes the call; the event source between invocations, "" for the API."""
     task = simulation.scheduler.current
     if task is None:
         return ""
@@ -116,7 +116,7 @@ def _at_work(simulation: Simulation, measured: Measured) -> str:
 
 @contextmanager
 def _timed(simulation: Simulation, aws: StubbedAws, measured: Measured) -> Iterator[None]:
-    """Take the time of every invocation, and of nothing else."""
+    """Measure the time of every invocation, and of nothing else."""
     progress = Progress("sent", measured.clients)
     stopwatch = aws.stopwatch
     handlers: dict[str, Any] = simulation.runner._app.handler_map
@@ -187,7 +187,7 @@ def _send(simulation: Simulation, measured: Measured) -> None:
 
 
 def quiet() -> None:
-    """Let nothing be logged, a terminal's lines would be measured too, and the emulator answer as in `make run`."""
+    """Switch logging off, which would be measured too, and let the emulator answer as in `make run`."""
     ministack_patches.install(queues=False)
     logging.disable(logging.CRITICAL)
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"

@@ -1,4 +1,4 @@
-"""The main job on the embedded stack, as a user has it: from the POST of a mailing until every message is final.
+"""The main job on the embedded stack, as users run it: from the POST of a mailing until every message is final.
 
 `make run` in processes of its own, with its own data, and the gateway of benchmarks/gateway.py or another one with the
 same control.
@@ -66,7 +66,7 @@ class Stack:
         self.api = RunningService.found({"DATA_DIR": str(data_dir)}, "bench")
 
     def add_clients(self, count: int) -> None:
-        """So many clients with the tag, by an import."""
+        """Import `count` clients with the tag."""
         rows = "\n".join(f"+79{number:09d},{TAG},UTC" for number in range(count))
         headers = {"Content-Type": "text/csv; charset=utf-8"}
         text = f"phone_number,tag,timezone\n{rows}\n".encode()
@@ -81,7 +81,10 @@ class Stack:
 
 @contextmanager
 def make_run(data_dir: Path, **environ: str) -> Iterator[subprocess.Popen[str]]:
-    """`make run` on a free port, once it is ready, and ended again; RuntimeError where it never is."""
+    """Run `make run` on a free port, ready to use, and end it afterwards.
+
+    Raises RuntimeError if it does not get ready.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GATEWAY_"))}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
@@ -108,7 +111,7 @@ def running(gateway_url: str, data_dir: Path, **environ: str) -> Iterator[Stack]
 
 
 def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
-    """Send one mailing to the clients, who must be so many."""
+    """Send one mailing to the clients; there must be `count` of them."""
     target.control("/reset")
     target.control(f"/config?latency_ms={latency_ms}")
     before = [cpu(*stack.own), cpu(stack.emulator), target.cpu()]
@@ -143,7 +146,7 @@ def send(stack: Stack, target: Gateway, latency_ms: float, count: int) -> Sent:
 
 
 def sent_mailing(stack: Stack, count: int) -> str:
-    """A mailing to the clients, who must be so many, that has been sent; its id."""
+    """Send a mailing to the clients, `count` of them, and wait until it is sent. Returns its id."""
     mailing_id = str(stack.api.call("POST", "/api/mailing/", json=_order())["id"])
     deadline = time.monotonic() + _BOUND
     while _final(stack, mailing_id) < count:
@@ -160,7 +163,7 @@ def _order() -> dict[str, Any]:
 
 
 def _final(stack: Stack, mailing_id: str) -> int:
-    """How many messages have their last status."""
+    """How many messages have a final status."""
     counts = stack.api.call("GET", f"/api/mailing/{mailing_id}")["counts"]
     return sum(counts.get(name, 0) for name in ("sent", "failed", "unknown", "expired", "cancelled", "skipped"))
 

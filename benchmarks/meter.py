@@ -1,4 +1,4 @@
-"""Meter: counts every call that is made of an in-process AWS, and the units that it costs."""
+"""Meter: counts every call to the in-process AWS, and its units."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Line:
 
 
 class Meter:
-    """Counts by function, operation, and table or queue. `function` says who is at work."""
+    """Counts by function, operation, and table or queue. `function` returns the function at work."""
 
     def __init__(self, handle: Handle, prefix: str, function: Callable[[], str]) -> None:
         self._handle = handle
@@ -49,7 +49,7 @@ class Meter:
         return sum(line.calls for line in self.lines.values())
 
     def handle(self, service: str, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Let the call be answered, and note it."""
+        """Answer the call, and count it."""
         operation = target.rpartition(".")[2]
         request = json.loads(body)
         if service == "sqs":
@@ -102,7 +102,7 @@ class Meter:
         return table, write["Key"] if "Key" in write else self._tables[table].key_of(write["Item"])
 
     def _statement_key(self, table: str, statement: str, parameters: list[dict[str, Any]]) -> Item:
-        """Of an insert the values under the keys' names; of another statement what WHERE begins with."""
+        """The key in a statement: the values of the key's attributes in an INSERT, or the beginning of WHERE."""
         keys = self._tables[table].keys
         if statement.startswith("INSERT"):
             values = dict(zip(_PLACES.findall(statement), parameters, strict=True))
@@ -113,14 +113,14 @@ class Meter:
         return {name: values[name] for name in keys}
 
     def _item(self, table: str, key: Item) -> Item | None:
-        """The item as it stands; a copy, for the emulator may change its own."""
+        """A copy of the current item, because the emulator may change its own."""
         hash_key, *sort_key = (next(iter(key[name].values())) for name in self._tables[table].keys)
         items = dynamodb._tables[table]["items"].get(hash_key, {})
         item: Item | None = items.get(sort_key[0] if sort_key else "__no_sort__")
         return None if item is None else dict(item)
 
     def _note_writes(self, operation: str, writes: list[tuple[str, Item]], before: list[Item | None]) -> None:
-        """What was refused has left its item as it was, and costs what that takes."""
+        """Count writes. A refused write did not change its item, and costs the units of that item."""
         times = 2 if operation == "TransactWriteItems" else 1
         by_table: defaultdict[str, float] = defaultdict(float)
         for (table, key), old in zip(writes, before, strict=True):

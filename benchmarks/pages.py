@@ -1,8 +1,8 @@
 """How long the server takes for every page of the admin UI, with 100,000 clients on the embedded stack.
 
-Every page that answers a GET is asked for, one after the other by one browser. Times are those that the service itself
-writes into its log for each request; beside them stands the CPU time of service and emulator, which other work on the
-machine does not lengthen. Ends with exit code 1 if a page takes more CPU time than the bound.
+One browser requests every GET page, one after the other. Times are from the service's own log; the CPU time of service
+and emulator is shown too, because other work on the machine does not affect it. Ends with exit code 1 if a page takes
+more CPU time than the limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _PATIENCE = 900.0
 
 
 def fill(stack: Stack, clients: int, messages: int) -> dict[str, str]:
-    """Clients, a finished mailing to some of them and one to come; what stands in the paths of pages, by its name."""
+    """Create clients, a finished mailing to some of them and a future one.
+
+    Returns the parameters for paths of pages.
+    """
     stack.add_clients(clients)
     rows = "\n".join(f"+78{number:09d},mailed,Europe/Moscow" for number in range(messages))
     text = f"phone_number,tag,timezone\n{rows}\nnobody,x,y\n".encode()
@@ -67,7 +70,7 @@ def _wait(condition: Any) -> None:
 
 
 def patterns() -> list[str]:
-    """Every page, as its route is written."""
+    """The routes of all pages."""
     routes = [route for pages in admin.PAGES for route in pages.routes]
     found = [route.path for route in routes if route.method == "GET" and "/static/" not in route.path]
     # A file of a thousand rows is no page, and neither is what is not there.
@@ -75,7 +78,7 @@ def patterns() -> list[str]:
 
 
 def visit(stack: Stack, parameters: Mapping[str, str]) -> dict[str, float]:
-    """Ask for every page some times; the milliseconds of CPU time of each."""
+    """Request every page several times. Returns the milliseconds of CPU time of each."""
     service = read_json(stack.directory.service_file) or {}
     known = read_json(stack.directory.admin_file) or {}
     session = requests.Session()

@@ -1,4 +1,4 @@
-"""The peer beside us: the same main job on Celery, Redis and PostgreSQL, by a script that lies outside this repository.
+"""The peer: the same main job on Celery, Redis and PostgreSQL, by a script outside of this repository.
 
 PEER names the script. It takes `bench --messages N --latency-ms L --workers W --pool P` and prints a line of JSON. Its
 packages are those of requirements-peer.txt (PEER_PYTHON, which `make bench` prepares), its engines Debian's postgresql
@@ -25,7 +25,7 @@ from benchmarks.gateway import Gateway
 
 POOLS = ("threads", "gevent")
 WORKERS = (1, 2)
-FASTEST = ("threads", 2)  # of all that were measured on two cores
+FASTEST = ("threads", 2)  # fastest of all that were measured on two cores
 _BOUND = 60.0  # seconds
 _LIMIT = 90  # seconds that a mailing may take
 
@@ -39,7 +39,7 @@ class Peer:
     environ: dict[str, str]
 
     def send(self, target: Gateway, latency_ms: float, count: int, pool: str, workers: int) -> dict[str, Any] | None:
-        """One mailing; the peer's own line, None if this kind of it does not come to an end."""
+        """Send one mailing. Returns the peer's own line, None if it does not finish."""
         environ = {**os.environ, **self.environ, "GATEWAY_URL": target.url, "GATEWAY_CONTROL_URL": target.control_url}
         options = {"messages": count, "latency-ms": latency_ms, "pool": pool, "workers": workers, "limit-s": _LIMIT}
         command = [str(self.python), str(self.script), "bench"]
@@ -61,7 +61,7 @@ class Peer:
 
 
 def missing() -> str:
-    """Why there is no peer to be had, "" if there is one."""
+    """Why there is no peer, "" if there is one."""
     script, python = os.environ.get("PEER", ""), os.environ.get("PEER_PYTHON", "")
     if not script or not Path(script).is_file():
         return "PEER names no file: give the script of the peer, PEER=path/to/celery_peer.py"
@@ -136,6 +136,6 @@ def _run(command: list[str], user: dict[str, Any], directory: Path) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody has."""
+    """A free port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

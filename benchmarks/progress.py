@@ -1,4 +1,4 @@
-"""Tells how far a long measurement has come, in lines to stderr: a terminal and a log can show them alike."""
+"""Shows the progress of a long measurement in lines to stderr, for terminals and logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Of so many things of a kind, told at most every ten seconds however often it is asked."""
+    """The progress over a number of things, shown at most every ten seconds."""
 
     def __init__(
         self, what: str, total: int, tell: Callable[[str], None] = say, now: Callable[[], float] = _now
@@ -28,7 +28,7 @@ class Progress:
         self._began = self._told = now()
 
     def at(self, done: int) -> None:
-        """So many are done."""
+        """Note that so many are done."""
         now = self._now()
         if now - self._told < EVERY:
             return

@@ -1,4 +1,4 @@
-"""How late mailings start: from the ordered moment until the gateway has the message."""
+"""How late mailings start: from the start time until the gateway has the message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOUND = 60.0
 
 
 def measure(stack: Stack, target: Gateway, count: int, spread: timedelta, seed: int = 1) -> list[float]:
-    """Seconds of lateness of so many mailings, each to one client, at random moments within a span."""
+    """Seconds of delay for so many mailings, each to one client, at random moments within a span."""
     target.control("/reset")
     target.control("/config?latency_ms=20")
     rng = random.Random(seed)

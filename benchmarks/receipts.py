@@ -1,4 +1,4 @@
-"""Receipts on the embedded stack: how long their calls wait for an answer, and what they take from a mailing.
+"""Receipts on the embedded stack: how long their calls wait for an answer, and how much they slow down a mailing.
 
 The gateway's calls come from this process, which is on the same cores as the service. A mailing alone and one with
 receipts are measured in turns; the receipts are of messages that were sent before, and each changes one: first it was
@@ -66,7 +66,7 @@ class Teller:
             thread.join(_TIMEOUT)
 
     def wait(self) -> None:
-        """Until all are told."""
+        """Wait until all are sent."""
         for thread in self._threads:
             thread.join(main_job._BOUND)
 
@@ -97,7 +97,7 @@ class Teller:
         connection.close()
 
     def found(self) -> dict[str, float]:
-        """What came of it. Raises RuntimeError if there was nothing left to tell."""
+        """The results. Raises RuntimeError if there were no more receipts to send."""
         if not self.waits_ms:
             raise RuntimeError("there were not enough messages for all receipts")
         late = sum(one > WITHIN_MS for one in self.waits_ms)
@@ -161,7 +161,7 @@ def _client_ids(stack: Stack) -> list[str]:
 
 
 def _applied(stack: Stack, sent: Sequence[str], told: int) -> int:
-    """Of how many the service says that they were delivered or not, once it has read all that it was told."""
+    """How many messages have a delivery, after the service has read all receipts."""
     deadline = time.monotonic() + _APPLIED_WITHIN
     while True:
         found = sum(_delivered(stack, mailing_id) for mailing_id in sent)

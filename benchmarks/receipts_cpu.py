@@ -59,7 +59,7 @@ class Spent:
 def measure(
     count: int, gateway_url: str, together: int, profile: cProfile.Profile | None = None, profiled: str = ""
 ) -> Spent:
-    """Send a mailing to so many clients, then tell of each message that it was delivered."""
+    """Send a mailing to so many clients, then report each message as delivered."""
     aws = StubbedAws()
     settings = Settings(
         gateway_url=gateway_url,
@@ -113,7 +113,7 @@ def _take(api: Api, path: str, calls: Sequence[bytes]) -> None:
 
 
 def _taken(services: Services) -> list[str]:
-    """What is on the receipt queue, taken from it past the client: that is the event source's work."""
+    """Take all messages from the receipt queue without the client, because that is the event source's work."""
     name = services.settings.receipt_queue
     (queue,) = (queue for queue in emulated_sqs._queues.values() if queue["name"] == name)
     bodies = [message["body"] for message in queue["messages"]]

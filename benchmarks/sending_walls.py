@@ -1,4 +1,4 @@
-"""`make bench PARTS=walls`, its part with senders: what mailings cost each other while they are sent.
+"""`make bench PARTS=walls`, the part with senders: how mailings affect each other while they are sent.
 
 As in benchmarks/walls.py: the real code on a simulated clock, 10 ms for each call of AWS, 100 ms for each call of the
 gateway, no CPU time.
@@ -22,8 +22,8 @@ _SETTLED = 10.0  # seconds that slow mailings run before the others begin
 
 
 def beside_slow_ones(slow: int, messages: int = 4000, senders: int = WORKERS["sender"]) -> dict[str, float]:
-    """How fast an unlimited mailing is sent beside so many that may send 5 messages a second each, and whether these
-    reach their rate.
+    """How fast an unlimited mailing is sent beside slow ones of 5 messages a second each, and whether those reach their
+    rate.
     """
     say(f"{messages:,} messages beside {slow} slow mailings, {senders} senders")
     workers = {"tick": 1, "dispatcher": DISPATCHERS, "sender": senders}
@@ -69,7 +69,7 @@ def _most_in_a_second(simulation: Simulation) -> int:
 
 
 def in_the_same_second(mailings: int, clients: int = 4) -> dict[str, float]:
-    """How late the first messages of mailings are that all start at the same moment, on new tables. Seconds."""
+    """How late, in seconds, the first messages are if many mailings start at the same moment, on new tables."""
     say(f"{mailings} mailings that start in the same second")
     workers = {"tick": 1, "dispatcher": DISPATCHERS, "sender": WORKERS["sender"]}
     with a_simulation(workers_of=workers) as (simulation, _):
@@ -94,7 +94,7 @@ def in_the_same_second(mailings: int, clients: int = 4) -> dict[str, float]:
 
 
 def on_partitions(partitions: int, messages: int = 20_000, senders: int = 40) -> dict[str, float]:
-    """How fast one mailing goes with more senders than a ledger of so many partitions can bear; messages a second.
+    """Messages a second of one mailing with more senders than a ledger with so many partitions can take.
 
     The ledger's keys lie on its partitions by hash, and each takes 1,000 writes and 3,000 reads a second.
     """

@@ -1,4 +1,4 @@
-"""How long `make run` takes until it is ready, from nothing and where there is data already, and the tests' time."""
+"""How long `make run` takes to get ready, with and without data, and how long the tests take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def until_ready(data_dir: Path) -> float:
 
 
 def test_times() -> list[Tests]:
-    """Run `make test`: the time of each group of tests, as pytest tells it; RuntimeError where one fails."""
+    """Run `make test`.
+
+    Returns the time of each group of tests, as pytest prints it. Raises RuntimeError if one fails.
+    """
     command = ["make", "--no-print-directory", "test"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         found = []

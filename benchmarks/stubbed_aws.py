@@ -1,4 +1,4 @@
-"""AWS answered below botocore, and a stopwatch that stands still meanwhile: what is left is the service's own CPU time.
+"""AWS stubbed below botocore, and a stopwatch that stops meanwhile, to measure the service's own CPU time.
 
 botocore's serialising, signing and parsing are at work; sockets and TLS are not.
 """
@@ -27,7 +27,7 @@ _OPERATIONS = {"dynamodb": "dynamodb", "sqs": "sqs", "queue": "sqs"}
 
 @dataclass
 class Stopwatch:
-    """CPU seconds of one thread by who is at work, of which there may be many that take turns."""
+    """CPU seconds of one thread, by the task at work, of which there may be several in turns."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     label: str = ""
@@ -35,7 +35,7 @@ class Stopwatch:
 
     @contextmanager
     def running_for(self, label: str) -> Iterator[None]:
-        """Charge what is used from here on to somebody; "" stands for nobody."""
+        """Count the time from here on for a task; "" for none."""
         self._charge()
         before, self.label = self.label, label
         try:

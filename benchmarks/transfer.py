@@ -23,7 +23,7 @@ _BOUND = 10.0  # seconds
 
 @lru_cache(maxsize=1)
 def bytes_of_a_call() -> int:
-    """Bytes of one call, all around it included."""
+    """Bytes of one call, including all overhead."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(_BOUND)
         heard: list[bytes] = []

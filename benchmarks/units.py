@@ -2,9 +2,9 @@
 
 DynamoDB: "Read and write operations" and "Item sizes and formats" in its developer guide. A write costs a unit for each
 KB of the larger of the item before and after it, and as much again in each index whose entry it adds, removes or
-changes (both, where an entry gets another key). A write that its condition refuses costs what the item would have.
-A transaction costs double. A read costs a unit for each 4 KB, half of that unless it is consistent; a query is rounded
-up over all that it reads, other reads item by item. SQS: a request for each 64 KB of a call's payload.
+changes (both, if an entry gets another key). A write that its condition refuses costs what the item would have. A
+transaction costs double. A read costs a unit for each 4 KB, half of that unless it is consistent; a query is rounded up
+over all that it reads, other reads item by item. SQS: a request for each 64 KB of a call's payload.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Table:
         return {name: item[name] for name in self.keys}
 
     def entry(self, index: Index, item: Item | None) -> Item | None:
-        """What an index holds of an item, None where it holds nothing."""
+        """The entry of an index for an item, None if there is none."""
         if item is None or any(name not in item for name in index.keys):
             return None
         if index.attributes is None:

@@ -57,7 +57,7 @@ def a_simulation(**options: Any) -> Iterator[tuple[Simulation, list[Callable[[Ca
 
 
 def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
-    """So many mailings that run, of each of which nothing is to be done: copies of one in the emulator's own tables."""
+    """Create running mailings without anything to do, as copies of one in the emulator's own tables."""
     one: Mailing = simulation.create_mailing(lasts=7 * 86_400, **fields)
     now = simulation.clock.now()
     launched = replace(one.moved_to(MailingStatus.RUNNING, now), launched_at=now)
@@ -79,13 +79,13 @@ def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
 
 
 def _as_fed(item: dict[str, Any]) -> dict[str, Any]:
-    """A shard all of whose rows, ten of them, are waiting, so that somebody has to know until when."""
+    """A shard whose ten rows are all waiting, so that their due times matter."""
     counts = {"rows": {"N": "10"}, "waiting": {"N": "10"}}
     return item | {"expanded": {"BOOL": True}, "fed": {"BOOL": True}} | counts
 
 
 def checks(count: int, minutes: int = 3) -> dict[str, float]:
-    """How long running mailings go without being looked at, in seconds, and how long a round of all takes."""
+    """How long running mailings are not checked, in seconds, and how long a round of all takes."""
     say(f"{count:,} running mailings that wait for their hours")
     with a_simulation(workers_of={"tick": 1, "dispatcher": DISPATCHERS}) as (simulation, watchers):
         known = set(running(simulation, count))
@@ -115,7 +115,7 @@ def checks(count: int, minutes: int = 3) -> dict[str, float]:
 
 
 def feeding(idle: int, clients: int = 20_000, mailings: int = 1) -> dict[str, float]:
-    """How many messages a second get their hints, beside mailings that have nothing to feed now.
+    """How many messages a second get hints, beside mailings that have nothing to feed now.
 
     Senders that take them as fast as they come are the test itself: it empties the send queue.
     """

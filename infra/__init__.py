@@ -1,1 +1,1 @@
-"""Everything that creates and runs the service's surroundings; never part of the Lambda package."""
+"""Everything that creates and runs the environment of the service; not part of the Lambda package."""

@@ -21,12 +21,12 @@ _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard"
 
 
 class AccountError(Exception):
-    """There is nobody to deploy for; the text says why, for the person who asked for it."""
+    """There is no account to deploy to; the text says why, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose credentials are used, in which region; `endpoint` is the emulator's address, empty on AWS."""
+    """The account of the credentials in use, and the region. `endpoint` is the emulator's address, "" on AWS."""
 
     session: Any
     endpoint: str
@@ -36,9 +36,11 @@ class Account:
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str]) -> Account:
-        """The account of the current credentials, or the emulator at AWS_ENDPOINT_URL; AccountError without either.
+        """The account of the current credentials, or the emulator at AWS_ENDPOINT_URL.
 
-        What the emulator lacks of credentials and region is added to `environ`, for all that reads it later.
+        Raises AccountError without either.
+
+        Missing credentials and region for the emulator are added to `environ`, for later readers.
         """
         endpoint = environ.get("AWS_ENDPOINT_URL", "").strip().rstrip("/")
         session: Any
@@ -71,7 +73,7 @@ class Account:
 
     @property
     def imports(self) -> bool:
-        """Whether its CloudFormation takes resources into a stack that exist already; LocalStack's does not."""
+        """Whether its CloudFormation can import existing resources into a stack; LocalStack's cannot."""
         return not self.emulated or self._is_ministack()
 
     def client(self, service: str) -> Any:
@@ -79,20 +81,20 @@ class Account:
         return self.session.client(service, config=_CONFIG)
 
     def target(self) -> Target:
-        """What functions run on there: MiniStack starts them with its own Python, LocalStack in Lambda's images."""
+        """What functions run on: MiniStack starts them with its own Python, LocalStack in Lambda's images."""
         if not self.emulated:
             return LAMBDA
         return this_machine() if self._is_ministack() else Target(LAMBDA.python, architecture())
 
     def api_url(self, outputs: Mapping[str, str]) -> str:
-        """Where the stack's API answers, without a slash at the end; the stack itself knows the address on AWS only."""
+        """The address of the stack's API, without a slash at the end. Only on AWS the stack's outputs have it."""
         url = outputs["EndpointURL"].rstrip("/")
         if not self.emulated:
             return url
         return f"{self.endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{url.rpartition('/')[2]}"
 
     def object_url(self, bucket: str, key: str) -> str:
-        """Where CloudFormation reads an object of S3."""
+        """The address at which CloudFormation reads an object in S3."""
         if self.emulated:
             return f"{self.endpoint}/{bucket}/{key}"
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"

@@ -1,4 +1,4 @@
-"""The alarms of the template: what a person should be told of, and when."""
+"""The alarms of the template: when to notify a person, and about what."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUNBOOK = "docs/operations.md#when-an-alarm-rings"
 class Alarm:
     """Rings when a metric passes a threshold in `datapoints` of the last `periods` periods of so many seconds.
 
-    No data is no alarm unless it says so. With `other` the threshold is for an expression of both, `one` and `other`.
+    Missing data is no alarm, unless it says so. With `other` the threshold is for an expression of `one` and `other`.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Alarm:
         return "".join(word.capitalize() for word in re.split("[-_]", self.title)) + "Alarm"
 
     def resource(self) -> dict[str, Any]:
-        """The alarm as CloudFormation has it."""
+        """The alarm as a CloudFormation resource."""
         told = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
         return {
             "Type": "AWS::CloudWatch::Alarm",
@@ -83,7 +83,7 @@ class Alarm:
 
 
 def alarms() -> list[Alarm]:
-    """What a person should be told of. A single cold start that ends in a time-out is nothing of that."""
+    """All alarms. A single cold start that times out is no reason for one."""
     return [*_of_queues(), *_of_functions(), *_of_mailings(), *_of_gateway(), *_of_tables()]
 
 
@@ -100,11 +100,12 @@ def _of_queues() -> list[Alarm]:
         ),
         Alarm("receipt-queue-age", "The oldest receipt is half an hour old", of_queue("receipts", age), 1800),
         Alarm("dispatch-dead-letters", "Units of the dispatcher failed for good", dispatch, 0),
-        # A hint is taken within seconds: what cannot be sent now waits in the ledger.
+        # A hint is taken within seconds, because messages that cannot be sent now wait in the ledger.
         Alarm("send-queue-age", "The oldest hint is ten minutes old: senders do not work", of_queue("send", age), 600),
         # A unit that was cut off is seen again after the queue's visibility of twelve minutes.
         Alarm("dispatch-queue-age", "The oldest unit is half an hour old", of_queue("dispatch", age), 1800),
-        # On AWS they run only while there is work, so they leave no heartbeat. What they have done they delete.
+        # On AWS these run only while there is work, so they have no heartbeat. They delete the work that they have
+        # done.
         *(
             Alarm(
                 f"{workers}-silent",
@@ -197,7 +198,7 @@ def _of_mailings() -> list[Alarm]:
 
 def _of_gateway() -> list[Alarm]:
     return [
-        # Every tick tells the state: ten minutes without a moment in which it was closed.
+        # Every tick writes the state: ten minutes without a closed one.
         Alarm(
             "gateway-circuit",
             "Sending has been paused for ten minutes: /admin/settings or /api/gateway/",

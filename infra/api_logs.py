@@ -19,13 +19,14 @@ _TRUST = {
         {"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ],
 }
-_TRIES, _PAUSE = 12, 5.0  # a new role is known to all of AWS after some seconds
+_TRIES, _PAUSE = 12, 5.0  # a new role takes some seconds to be known everywhere
 
 
 def ensure_api_logs(account: Account, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Give API Gateway a role to log with, where the account has none; whether it was needed.
+    """Give API Gateway a role for logging, if the account has none. Returns whether it was needed.
 
-    It is no resource of the stack: one stage that is removed would take it from all others. One that is there is kept.
+    The role is not a resource of the stack, because removing one stage would take it from all others. An existing role
+    is kept.
     """
     gateway = account.client("apigateway")
     if gateway.get_account().get("cloudwatchRoleArn"):

@@ -16,7 +16,7 @@ _MISSING = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
 _SUPERSEDED = "superseded"
 _PRIVATE = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 _ENCRYPTED = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-# Only what is marked: without the zip of the release that runs, a failed update could not be rolled back.
+# Only marked objects expire: without the zip of the running release, a failed update could not be rolled back.
 _LIFECYCLE = {
     "Rules": [
         {
@@ -36,7 +36,7 @@ _LIFECYCLE = {
 
 
 class Artifacts:
-    """A private, encrypted bucket of one stage; what is put there twice is stored once."""
+    """A private, encrypted bucket of one stage. The same content is stored once."""
 
     def __init__(self, account: Account, stack: str) -> None:
         self._account = account
@@ -44,7 +44,7 @@ class Artifacts:
         self.bucket = f"{stack}-{account.account_id}-{account.region}"
 
     def exists(self) -> bool:
-        """Whether the bucket is there; ClientError where it is somebody else's."""
+        """Whether the bucket exists. Raises ClientError if it belongs to somebody else."""
         try:
             self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._account.account_id)
         except ClientError as error:
@@ -54,7 +54,7 @@ class Artifacts:
         return True
 
     def ensure(self) -> None:
-        """Make the bucket if it is missing, and set all that it must have."""
+        """Make the bucket if it is missing, and set all its properties."""
         if not self.exists():
             region = self._account.region
             where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -66,18 +66,18 @@ class Artifacts:
             self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(self._policy()))
 
     def put(self, content: bytes, suffix: str) -> str:
-        """Store it under a name made from it, such as `<SHA-256>.zip`; the name."""
+        """Store content under a name made from it, such as `<SHA-256>.zip`. Returns the name."""
         key = f"{hashlib.sha256(content).hexdigest()}{suffix}"
-        # Also where it is there: it may have been marked as superseded.
+        # Also if it exists already, because it may have been marked as superseded.
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
         return key
 
     def put_file(self, path: Path) -> str:
-        """Store a file as `put` does; the name."""
+        """Store a file as `put` does. Returns the name."""
         return self.put(path.read_bytes(), path.suffix)
 
     def write(self, key: str, content: bytes) -> None:
-        """Store it under this name, in the place of what was there."""
+        """Store content under this name, replacing what was there."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def read(self, key: str) -> bytes | None:
@@ -95,12 +95,12 @@ class Artifacts:
         return key in self._keys()
 
     def keep(self, key: str) -> None:
-        """Let it stay, if it was to go after a time."""
+        """Keep an object that was going to expire."""
         if self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]:
             self._copy_onto_itself(key, "")
 
     def supersede_all_but(self, *keys: str) -> None:
-        """Let everything else go in KEPT_DAYS days from now."""
+        """Let everything else expire in KEPT_DAYS days."""
         for key in self._keys():
             if key not in keys and not self._s3.get_object_tagging(Bucket=self.bucket, Key=key)["TagSet"]:
                 self._copy_onto_itself(key, f"{_SUPERSEDED}=true")
@@ -112,7 +112,7 @@ class Artifacts:
         self._s3.delete_bucket(Bucket=self.bucket)
 
     def _copy_onto_itself(self, key: str, tagging: str) -> None:
-        """With these tags; days are counted from when an object was made."""
+        """Copy an object onto itself with these tags, because days count from an object's creation."""
         self._s3.copy_object(
             Bucket=self.bucket,
             Key=key,
@@ -127,7 +127,7 @@ class Artifacts:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def _policy(self) -> dict[str, Any]:
-        """Nothing is read or written without encryption on the way."""
+        """The policy that only allows encrypted connections."""
         arn = f"arn:{self._account.partition}:s3:::{self.bucket}"
         refused = {
             "Effect": "Deny",

@@ -1,4 +1,4 @@
-"""Puts compiled modules into the Lambda zip: a function cannot keep what it compiles, and would at each cold start."""
+"""Puts compiled modules into the Lambda zip, because a function would compile them again at each cold start."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)  # the same for the same code, so that a deplo
 
 
 def add_bytecode(deployment: Path, python: str) -> bool:
-    """Compile all modules in the zip for a Python such as "3.12"; False if this machine does not have it.
+    """Compile all modules in the zip for a Python such as "3.12". Returns False if this machine does not have it.
 
-    Modules know the hash of their source, so one that is changed in the zip is compiled anew.
+    Compiled modules have the hash of their source, so a module that is changed in the zip is compiled again.
     """
     program = find_python(python)
     if program is None:

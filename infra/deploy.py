@@ -48,12 +48,12 @@ _FUNCTION = "AWS::Serverless::Function"
 
 
 class DeployError(Exception):
-    """The service is not deployed; the text says why."""
+    """The service was not deployed; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person asked for: the stage, a package made before (or none), the environment, and its parameters."""
+    """The options of a deploy: the stage, an existing package (or none), the environment, and parameters."""
 
     stage: str
     package_dir: Path
@@ -70,12 +70,12 @@ class Options:
 
 
 def stack_name(stage: str) -> str:
-    """The name of a stage's stack, with which the names of all its resources begin."""
+    """The name of a stage's stack; the names of all its resources begin with it."""
     return f"{APP}-{stage}"
 
 
 def deploy(options: Options, account: Account) -> str:
-    """Make the stage's stack what the package says; the API's address. Raises what `main` explains."""
+    """Deploy the package to the stage's stack. Returns the API's address. Raises the errors that `main` handles."""
     role = options.given("DEPLOY_ROLE_ARN")
     stack = Stack(account.client("cloudformation"), options.stack, say, pause(account), role=role)
     stack.prepare()
@@ -120,7 +120,7 @@ def deploy(options: Options, account: Account) -> str:
 
 
 def check_gateway(values: Mapping[str, str]) -> None:
-    """Refuse a gateway that no sender would call, given the stack's parameters; DeployError says why."""
+    """Raises DeployError if senders would not call the gateway in the stack's parameters."""
     kind = values["Gateway"]
     if kind == "http" and not values["GatewayUrl"] and not values["Gateways"]:
         raise DeployError(f"GATEWAY_URL: set the address of the gateway, for GATEWAY={kind}")
@@ -152,9 +152,9 @@ def _template(options: Options, account: Account, values: Mapping[str, str]) -> 
 def _take_up_what_is_kept(
     stack: Stack, template: dict[str, Any], values: Mapping[str, str], artifacts: Artifacts, account: Account
 ) -> dict[str, Any]:
-    """The template to deploy: tables of a stack that was removed, or never came to be, would be in its way.
+    """The template to deploy, after taking over tables that an earlier stack left, which would be in its way.
 
-    They become part of the new stack, or if its CloudFormation cannot do that, they stay outside of it and are used.
+    They are imported into the new stack. If CloudFormation cannot do that, they are used but stay outside of it.
     """
     kept = Kept(account, stack.name)
     if not account.imports:
@@ -173,7 +173,7 @@ def _take_up_what_is_kept(
 
 
 def _finish(options: Options, account: Account, stack: Stack) -> None:
-    """What no template can hold: messages of earlier versions, the token, the first user, what an emulator drops."""
+    """Do what no template can: move old messages, set the token, create the first user, fix emulators."""
     settings = Settings(resource_prefix=options.stack, gateway="sandbox")
     if account.emulated:
         complete_tables(settings, account.client("dynamodb"))
@@ -194,7 +194,7 @@ def _finish(options: Options, account: Account, stack: Stack) -> None:
 
 
 def await_health(url: str, bound: float = HEALTH_BOUND) -> None:
-    """Wait until the API answers; DeployError with its last answer after `bound` seconds."""
+    """Wait until the API answers. Raises DeployError with its last answer after `bound` seconds."""
     deadline = time.monotonic() + bound
     last = "no answer"
     while time.monotonic() < deadline:
@@ -215,7 +215,7 @@ def pause(account: Account) -> float:
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal."""
+    """Print a line."""
     print(text, flush=True)  # noqa: T201 - a command talks to a person
 
 
@@ -233,13 +233,13 @@ EXPECTED = (
 
 
 def refused(reason: str) -> int:
-    """Say why not, on the error stream; the exit code."""
+    """Print a reason to the error stream. Returns the exit code."""
     print(reason, file=sys.stderr, flush=True)  # noqa: T201 - a command talks to a person
     return 1
 
 
 def main() -> int:
-    """Deploy and say where the service answers; 1 with the reason where that failed."""
+    """Deploy and print the service's address. Returns 1, with the reason printed, if that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage of .chalice/config.json (default: dev)")
     parser.add_argument("--package", type=Path, metavar="DIR", help="deploy the package in DIR instead of building one")

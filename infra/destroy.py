@@ -15,7 +15,7 @@ from infra.stack import Stack
 
 
 def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str], bool]) -> None:
-    """Remove the stack, with `data` also all that outlives it; DeployError where `confirm` says no."""
+    """Remove the stack, and with `data` also everything that outlives it. Raises DeployError if `confirm` says no."""
     name = stack_name(stage)
     stack = Stack(account.client("cloudformation"), name, say, pause(account))
     artifacts = Artifacts(account, name)
@@ -48,7 +48,7 @@ def destroy(stage: str, account: Account, *, data: bool, confirm: Callable[[str]
 
 
 def asked(question: str) -> bool:
-    """Whether the person says yes, in the terminal or by YES=1."""
+    """Whether the person answers yes, in the terminal or by YES=1."""
     if os.environ.get("YES", "").strip() == "1":
         return True
     try:
@@ -58,7 +58,7 @@ def asked(question: str) -> bool:
 
 
 def main() -> int:
-    """Ask, remove, and say what is kept; 1 with the reason where that failed."""
+    """Ask, remove, and print what is kept. Returns 1, with the reason printed, if that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.destroy", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage whose stack is removed (default: dev)")
     parser.add_argument("--data", action="store_true", help="also delete tables, token and zips, for good")

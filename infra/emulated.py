@@ -1,4 +1,4 @@
-"""What an emulator gets in the template's place: the same, without what it cannot read."""
+"""The template for an emulator, without the parts that it cannot read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from infra.rollout import at_once, without_alias
 _FUNCTION = "AWS::Serverless::Function"
 _ALARM = "AWS::CloudWatch::Alarm"
 EMULATED = {"GATEWAY_LOCAL": "true"}  # a gateway of this machine may be called
-# LocalStack tells a function the path that AWS would, while its API has this before the stage.
+# LocalStack gives a function the same path as AWS, although its API has this prefix before the stage.
 LOCALSTACK = {"API_ADDRESS_PREFIX": "/_aws/execute-api"}
 
 
 def for_emulator(template: dict[str, Any], values: Mapping[str, str], *, localstack: bool) -> dict[str, Any]:
     """The template with these values of its parameters, for LocalStack or else for MiniStack.
 
-    It has no CodeDeploy, and LocalStack no alias. A bound of an event source must be a number there, and what an option
-    leaves out (a domain, WAF, a VPC) is not in it.
+    It has no CodeDeploy, and for LocalStack no alias. Limits of event sources must be numbers there, and what an option
+    leaves out (a domain, WAF, a VPC) is removed.
     """
     # A gateway of this machine speaks no TLS.
     template["Parameters"]["GatewayUrl"].pop("AllowedPattern", None)
@@ -40,7 +40,7 @@ def for_emulator(template: dict[str, Any], values: Mapping[str, str], *, localst
 
 
 def without_unknown(template: dict[str, Any]) -> dict[str, Any]:
-    """What MiniStack refuses a stack for, left out: an emulator has nothing to query, and nobody to alarm."""
+    """The template without resources that MiniStack refuses: queries and alarms, which are of no use there."""
     known, unknown = {}, {}
     for name, one in template["Resources"].items():
         metric_math = one.get("Type") == _ALARM and "Metrics" in one["Properties"]

@@ -1,4 +1,4 @@
-"""Tells whether a deploy would change anything: LocalStack's CloudFormation has a change set for every deploy."""
+"""Finds out whether a deploy would change anything, because LocalStack makes a change set for every deploy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OUTPUT = "Fingerprint"
 
 
 def fingerprint(template: Mapping[str, Any], given: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """A hash of a template and of the values that its parameters would have: given, else `known`, else its defaults.
+    """A hash of a template and the values of its parameters: `given`, else `known`, else the defaults.
 
     The zip counts by its name in the template, which is its own hash.
     """
@@ -24,6 +24,6 @@ def fingerprint(template: Mapping[str, Any], given: Mapping[str, str], known: Ma
 
 
 def with_fingerprint(template: Mapping[str, Any], value: str) -> dict[str, Any]:
-    """The template with the hash among its outputs, where the next deploy finds it."""
+    """The template with the hash in its outputs, for the next deploy."""
     told = {"Description": "Of template and parameters, for the next deploy", "Value": value}
     return {**template, "Outputs": {**template.get("Outputs", {}), OUTPUT: told}}

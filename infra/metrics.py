@@ -23,7 +23,7 @@ INDEXES = (
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of CloudWatch and how it is summed up; `label` is its name in a graph."""
+    """A metric of CloudWatch and its statistic; `label` is its name in a graph."""
 
     namespace: str
     name: str
@@ -32,14 +32,14 @@ class Metric:
     label: str = ""
 
     def properties(self) -> dict[str, Any]:
-        """What names the metric in CloudFormation."""
+        """The properties that identify the metric in CloudFormation."""
         dimensions = [
             {"Name": name, "Value": {"Fn::Sub": value} if "${" in value else value} for name, value in self.dimensions
         ]
         return {"Namespace": self.namespace, "MetricName": self.name, "Dimensions": dimensions}
 
     def line(self) -> list[Any]:
-        """The metric as a graph has it."""
+        """The metric as a line of a graph."""
         names = [part for dimension in self.dimensions for part in dimension]
         return [self.namespace, self.name, *names, {"stat": self.statistic, "label": self.label or self.name}]
 
@@ -57,7 +57,7 @@ def of_table(table: str, name: str) -> Metric:
 
 
 def of_index(table: str, index: str, name: str) -> Metric:
-    """Of an index: what throttles there holds up its table, whose own metrics do not show it."""
+    """A metric of an index. If an index throttles, its table waits, but the table's own metrics do not show it."""
     dimensions = (("TableName", f"{STACK}-{table}"), ("GlobalSecondaryIndexName", index))
     return Metric("AWS/DynamoDB", name, dimensions, "Sum", f"{table} {index}")
 

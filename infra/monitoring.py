@@ -27,7 +27,7 @@ _COLUMNS, _WIDTH, _HEIGHT = 24, 8, 6  # of a dashboard, and of each of its graph
 
 
 def graphs() -> list[tuple[str, list[Metric]]]:
-    """What the dashboard shows, with a title each, three in a row."""
+    """The graphs of the dashboard, each with a title, three in a row."""
     return [
         *_graphs_of_service(),
         ("Messages in queues", [of_queue(name, "ApproximateNumberOfMessagesVisible") for name in _QUEUES]),
@@ -52,7 +52,7 @@ def graphs() -> list[tuple[str, list[Metric]]]:
 
 
 def _graphs_of_service() -> list[tuple[str, list[Metric]]]:
-    """Of the metrics that the functions emit themselves."""
+    """Graphs of the metrics that the functions emit themselves."""
     percentiles = ("p50", "p95", "p99")
     ends = (
         observability.MESSAGES_SENT,

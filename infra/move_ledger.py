@@ -1,10 +1,9 @@
-"""Moves the messages of earlier versions, a row of the table `…-messages` each, into the buckets of `…-ledger`.
+"""Moves the messages of earlier versions, which are rows of the table `…-messages`, into the buckets of `…-ledger`.
 
     python -m infra.move_ledger
 
-Until a mailing is moved, the service leaves its messages alone, and goes on with it then. `make run` and `make deploy`
-move all there are. It may be stopped and repeated at any time. The old table stays as it is, and may be deleted when
-everything is moved.
+Until a mailing is moved, the service does not touch its messages. `make run` and `make deploy` move all of them. Moving
+may be stopped and repeated at any time. The old table is not changed, and may be deleted when everything is moved.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ Say = Callable[[str], None]
 
 
 def move(settings: Settings, dynamodb: Any, tell: Say) -> int:
-    """Move the ledgers of all mailings that were launched by an earlier version. Returns how many messages that were.
+    """Move the ledgers of all mailings that were launched by an earlier version. Returns the number of messages.
 
-    `tell` is told of each mailing. Raises ClientError if DynamoDB refuses something.
+    `tell` is called for each mailing. Raises ClientError if DynamoDB refuses something.
     """
     old_table = f"{settings.resource_prefix}-messages"
     try:
@@ -102,7 +101,7 @@ def _mark(settings: Settings, dynamodb: Any, mailing_id: str, division: Division
 
 
 def message_of(item: Item) -> Message:
-    """The message that a row of the old table says."""
+    """The message of a row in the old table."""
 
     def moment(name: str) -> datetime | None:
         return from_ms(float(item[name]["N"])) if name in item else None
@@ -142,12 +141,12 @@ def _attempt(row: Item) -> Attempt:
 
 
 def say(text: str) -> None:
-    """Tell whoever runs it."""
+    """Print a line."""
     sys.stdout.write(f"{text}\n")
 
 
 def main() -> int:
-    """Move what there is, and say how much it was."""
+    """Move all messages, and print how many."""
     settings = Settings.from_environment()
     moved = move(settings, aws_client("dynamodb"), say)
     say(f"{moved} messages moved")

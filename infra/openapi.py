@@ -12,7 +12,7 @@ TARGET = Path(__file__).parents[1] / "docs" / "openapi.json"
 
 
 def text() -> str:
-    """The description as it stands in the file."""
+    """The description as written into the file."""
     return json.dumps(openapi.document(docs.operations()), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -25,21 +25,21 @@ _STAGE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 _TIMEOUT = 300  # seconds for each program that is started
 _UNUSED = ("bin", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED")
-# What botocore knows of all of AWS is two thirds of what would be in the zip; these are called.
+# botocore's data for all of AWS would be two thirds of the zip; only these services are called.
 AWS_SERVICES = frozenset({"dynamodb", "lambda", "secretsmanager", "sesv2", "sqs"})
 
 NOT_COMPILED = "There is no Python {} on this machine to compile modules with: functions start about a second later"
 
 
 class PackagingError(Exception):
-    """There is no package; the text says why, for the person who asked for it."""
+    """The package could not be made; the text says why, for a person."""
 
 
 def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
-    """Write deployment.zip and template.json into the directory `out`; raises PackagingError.
+    """Write deployment.zip and template.json into the directory `out`. Raises PackagingError.
 
     Needs a package index and no AWS account. The zip's packages are those of requirements.txt with their hashes.
-    Answers whether it has compiled modules, too, for which the target's Python must be on this machine.
+    Returns whether it has compiled modules too, which needs the target's Python on this machine.
     """
     if not _STAGE.fullmatch(stage):
         raise PackagingError(f"{stage!r} is not a stage name: use a-z, 0-9 and -, at most 16 characters")
@@ -61,7 +61,7 @@ def package(stage: str, out: Path, target: Target = LAMBDA) -> bool:
 
 
 def check(*templates: Path) -> None:
-    """Have cfn-lint read templates; raises PackagingError with what it found."""
+    """Check templates with cfn-lint. Raises PackagingError with what it found."""
     command = [_program("cfn-lint"), "--config-file", str(ROOT / ".cfnlintrc"), *map(str, templates)]
     _run(command, ROOT, "the template is wrong")
 
@@ -85,7 +85,7 @@ def _copy_project(project: Path) -> None:
 
 
 def _install_requirements(directory: Path, target: Target) -> None:
-    """Put the packages where Chalice adds them to the zip as they are.
+    """Install the packages in a directory that Chalice adds to the zip unchanged.
 
     Chalice itself would take wheels for the Python that runs it, check no hash, and leave out what it cannot find.
     """
@@ -121,7 +121,7 @@ def _run_chalice(project: Path, *arguments: str) -> None:
 
 
 def _call_alias(template: Path) -> None:
-    """Let API Gateway call the alias of the API's function, of which Chalice knows nothing."""
+    """Let API Gateway call the alias of the API's function, which Chalice cannot do."""
     text = template.read_text(encoding="utf-8")
     called = text.replace(f"/functions/${{{FUNCTION}.Arn}}/", f"/functions/${{{FUNCTION}.Arn}}:{ALIAS}/")
     template.write_text(called, encoding="utf-8")
@@ -151,7 +151,7 @@ def _check_size(deployment: Path) -> None:
 
 
 def main() -> int:
-    """Package, check, and say where the result is; 1 with the reason where that failed."""
+    """Package, check, and print where the result is. Returns 1, with the reason printed, if that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage of .chalice/config.json (default: dev)")
     parser.add_argument(

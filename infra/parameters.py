@@ -16,7 +16,7 @@ from infra.package import LAMBDA
 from infra.template import merge_template
 
 DIRECTORY = Path("stages")  # of the files, which git ignores: STAGE.env
-DEFAULT = "default"  # as a value: what the template has
+DEFAULT = "default"  # as a value: the template's default
 _MOST_TOLD = 3000  # characters about gateways: what all variables of a function have together is 4 KB
 _LINE = re.compile(r"(?:export\s+)?([A-Z][A-Z0-9_]*)\s*=\s*(.*)")
 # What only works together, with what to do about one that is missing.
@@ -24,7 +24,7 @@ _TOGETHER = (("SubnetIds", "SecurityGroupIds"), ("DomainName", "CertificateArn")
 
 
 class ParameterError(ValueError):
-    """A parameter cannot have the value that it was given; the text names the variable and says what would work."""
+    """A parameter has an invalid value; the text names the variable and says what would work."""
 
 
 def definitions() -> dict[str, dict[str, Any]]:
@@ -45,13 +45,15 @@ def variable(parameter: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The values that were given, by the parameters' names; what was not given stays as the stack has it."""
+    """The given values by the parameters' names. Parameters that are not given stay as they are in the stack."""
 
     given: Mapping[str, str]
 
     @classmethod
     def read(cls, environ: Mapping[str, str], stage: str, directory: Path = DIRECTORY) -> Parameters:
-        """From `directory`/STAGE.env and the environment, which goes before it; ParameterError says what is wrong.
+        """Read `directory`/STAGE.env and the environment, which overrides it.
+
+        Raises ParameterError if a value is wrong.
 
         On an emulator (AWS_ENDPOINT_URL) a gateway needs no TLS.
         """
@@ -72,7 +74,10 @@ class Parameters:
         return cls(given)
 
     def effective(self, known: Mapping[str, str]) -> dict[str, str]:
-        """Every value that the stack would have, given those it has; ParameterError if they cannot work together."""
+        """Every value that the stack would have, given its `known` ones.
+
+        Raises ParameterError if they cannot work together.
+        """
         values = {
             name: self.given.get(name, known.get(name, str(one.get("Default", ""))))
             for name, one in definitions().items()
@@ -91,7 +96,7 @@ class Parameters:
 
 
 def _compact(text: str) -> str:
-    """JSON, or that of the file which is named, without the spaces."""
+    """JSON, from the text or from the file that it names, without spaces."""
     if text.lower() == DEFAULT:
         return text
     try:
@@ -112,7 +117,7 @@ def _check_settings(values: Mapping[str, str]) -> None:
 
 
 def _check(name: str, definition: Mapping[str, Any], value: str) -> None:
-    """What CloudFormation would refuse, in the variable's name."""
+    """Raises ParameterError for a value that CloudFormation would refuse."""
     allowed = definition.get("AllowedValues")
     if allowed and value not in allowed:
         raise ParameterError(f"{variable(name)}: must be one of {', '.join(allowed)}: {value!r}")
@@ -135,7 +140,7 @@ def _check_number(name: str, definition: Mapping[str, Any], value: str) -> None:
 
 
 def _file(path: Path) -> dict[str, str]:
-    """The lines NAME=value of a file, nothing if there is none; ParameterError for what is no parameter."""
+    """The lines NAME=value of a file; empty if there is none. Raises ParameterError for an unknown name."""
     known = {variable(name) for name in definitions()}
     found: dict[str, str] = {}
     if not path.is_file():

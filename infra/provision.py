@@ -1,4 +1,4 @@
-"""Creates the tables and queues of infra/resources.yaml on any DynamoDB and SQS, and mends what has changed."""
+"""Creates the tables and queues of infra/resources.yaml on any DynamoDB and SQS, and updates what has changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _template() -> dict[str, Any]:
 
 
 def provision(settings: Settings, dynamodb: Any, sqs: Any) -> None:
-    """Make every table and queue of the template exist; takes boto3 clients, keeps all data, may be repeated."""
+    """Create every table and queue of the template with these boto3 clients. Keeps all data, may be repeated."""
     defined = resources(settings.resource_prefix)
     tables = [one["Properties"] for one in defined.values() if one["Type"] == "AWS::DynamoDB::Table"]
     queues = {name: one["Properties"] for name, one in defined.items() if one["Type"] == "AWS::SQS::Queue"}
@@ -86,7 +86,7 @@ def _table_names(dynamodb: Any) -> list[str]:
 
 
 def _change_indexes(table: dict[str, Any], dynamodb: Any) -> None:
-    """Add what is missing, then remove what an earlier version had: one at a time, as DynamoDB wants it.
+    """Add missing indexes, then remove those of an earlier version, one at a time, as DynamoDB requires.
 
     It also wants every attribute of the table's keys named with a new index.
     """
@@ -136,7 +136,7 @@ def _set_point_in_time_recovery(table: dict[str, Any], dynamodb: Any) -> None:
 
 
 def _provision_queues(queues: dict[str, dict[str, Any]], sqs: Any) -> None:
-    """A dead-letter queue must exist before the queue that names its ARN."""
+    """Create queues, dead-letter queues first, because other queues refer to their ARNs."""
     arns: dict[str, str] = {}
     for logical_name in sorted(queues, key=lambda name: "RedrivePolicy" in queues[name]):
         queue = queues[logical_name]

@@ -14,7 +14,10 @@ _TIMEOUT = 30  # seconds
 
 
 def find_python(version: str) -> str | None:
-    """A Python of exactly that version, such as "3.12", or None: this one, one on the path, or one of pyenv's."""
+    """A Python of exactly this version, such as "3.12": this one, one on the path, or one of pyenv's.
+
+    None if there is none.
+    """
     for candidate in _candidates(version):
         # A name on the path may be a stand-in for one that is not installed.
         asked = subprocess.run(
@@ -34,7 +37,7 @@ def _candidates(version: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print where that Python is; 1 with what to do if it is nowhere."""
+    """Print where that Python is. Returns 1, with what to do, if there is none."""
     version = sys.argv[1]
     found = find_python(version)
     if found is None:

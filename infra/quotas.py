@@ -1,4 +1,4 @@
-"""What a deploy needs of the account: asked before anything is made, and told with what to do if it is too little."""
+"""Quotas: compares what a deploy needs with what the account has, before anything is made."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.account import Account
 
-API_AT_ONCE = 4  # requests that must be served while everything else is busy: somebody may want to press pause
+API_AT_ONCE = 4  # requests that must be served while everything else is busy, such as somebody pausing a mailing
 ALONE = 2  # the tick and the report
 _NEW_TABLE = {"write": 4_000, "read": 12_000}  # units a second that an on-demand table takes from the start
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
 
 class QuotaError(Exception):
-    """The account has too little; the text says what was found, what is needed and what to do."""
+    """A quota is too small; the text says what was found, what is needed and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,11 @@ class Finding:
 
 
 def check_quotas(account: Account, values: Mapping[str, str], tell: Callable[[str], None]) -> None:
-    """Compare the account's quotas with what a stack of these parameters needs; QuotaError if one is too little.
+    """Compare the account's quotas with what a stack with these parameters needs.
 
-    What an engine does not tell is said, and is no reason to stop; nor is anything that an emulator tells.
+    Raises QuotaError if one is too small.
+
+    A quota that cannot be read is printed but is no error, and neither are an emulator's quotas.
     """
     lacking = []
     for ask, service, action in (

@@ -30,25 +30,28 @@ class Release:
 
 
 class Releases:
-    """What a stage's bucket knows of its releases."""
+    """The releases of a stage, in its bucket."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
 
     def all(self) -> list[Release]:
-        """All that are known, the newest first."""
+        """All known releases, the newest first."""
         content = self._artifacts.read(FILE)
         found: list[dict[str, Any]] = json.loads(content) if content else []
         return [Release(**one) for one in found]
 
     def before(self, fingerprint: str) -> Release | None:
-        """The one that ran before that with this fingerprint, None if none is known."""
+        """The release before the one with this fingerprint, None if none is known."""
         known = self.all()
         places = [place for place, one in enumerate(known) if one.fingerprint == fingerprint]
         return known[places[0] + 1] if places and places[0] + 1 < len(known) else None
 
     def note(self, release: Release, instead_of: str) -> None:
-        """Add it as the newest. Those that came after what it replaces (by fingerprint) were taken back: they go."""
+        """Add a release as the newest.
+
+        Releases after the one that it replaces (by fingerprint) were rolled back, so they are removed.
+        """
         known = self.all()
         places = [place for place, one in enumerate(known) if one.fingerprint == instead_of]
         known = known[places[0] :] if places else known

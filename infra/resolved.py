@@ -1,4 +1,4 @@
-"""A template with its parameters' values in their places, for whoever cannot be given parameters."""
+"""A template with the values of its parameters filled in, for engines that take no parameters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _VARIABLES = "Variables"  # of a function: texts, which stay references
 
 
 class _Nothing:
-    """What is not there."""
+    """A missing value."""
 
 
 def resolved(template: Mapping[str, Any], values: Mapping[str, str], *, texts: bool = False) -> dict[str, Any]:
-    """The template with the conditions decided, and numbers and booleans in the place of references to parameters.
+    """The template with its conditions resolved, and numbers and booleans instead of references to parameters.
 
-    What a condition leaves out is gone. Texts and lists, and all in the variables of functions, stay references unless
-    `texts` says otherwise: every engine reads those. The parameters stay.
+    Parts that a condition leaves out are removed. Texts, lists and the variables of functions stay references, unless
+    `texts`, because every engine reads those. The parameters stay.
     """
     parameters: Mapping[str, Any] = template.get("Parameters", {})
     known = {name: values.get(name, str(one.get("Default", ""))) for name, one in parameters.items()}
@@ -48,7 +48,7 @@ def _typed(parameter: Mapping[str, Any], value: str) -> Any:
 
 
 def _holds(condition: Any, known: Mapping[str, str], decided: Mapping[str, bool]) -> bool:
-    """Whether a condition holds; KeyError if it needs what is not read here."""
+    """Whether a condition holds. Raises KeyError if it uses something that is not read here."""
     ((function, given),) = condition.items()
     if function == "Condition":
         return decided[given]

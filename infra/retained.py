@@ -1,4 +1,7 @@
-"""What outlives the stack: the tables and the gateway's token, found again, adopted by a new stack, or removed."""
+"""Resources that outlive the stack: the tables and the gateway's token.
+
+They are found, imported into a new stack, or removed.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Kept:
         }
 
     def found(self) -> list[Import]:
-        """Those that exist, with what identifies them."""
+        """The retained resources that exist, with their identifiers."""
         found = []
         for logical_name, resource in self._resources.items():
             identifier = self._identifier(resource)
@@ -47,30 +50,30 @@ class Kept:
         return found
 
     def adoptable(self) -> list[Import]:
-        """Those of `found` that would be in the way of a new stack; MiniStack imports no secret, and needs not to."""
+        """Those of `found` that would be in the way of a new stack. MiniStack cannot import secrets and need not."""
         return [one for one in self.found() if one.resource_type == _TABLE or not self._emulated]
 
     def outside(self, stack: Stack) -> list[Import]:
-        """Those of `found` that the stack does not hold."""
+        """Those of `found` that are not in the stack."""
         inside = stack.resources()
         return [one for one in self.found() if one.logical_name not in inside]
 
     def left_out(self, template: dict[str, Any], kept: list[Import]) -> dict[str, Any]:
-        """The template without these, which it then knows by their names only."""
+        """The template without these resources, which it then refers to by name only."""
         names = {one.logical_name: self._references(one) for one in kept}
         resources = {name: one for name, one in template["Resources"].items() if name not in names}
         referring: dict[str, Any] = by_name({**template, "Resources": resources}, names)
         return referring
 
     def _references(self, kept: Import) -> dict[str, str]:
-        """What `Ref` and `Arn` say of it."""
+        """The values of `Ref` and `Arn` for it."""
         if kept.resource_type == _TABLE:
             arn = self._dynamodb.describe_table(TableName=kept.identifier["TableName"])["Table"]["TableArn"]
             return {"Ref": kept.identifier["TableName"], "Arn": arn}
         return {"Ref": kept.identifier["Id"]}
 
     def template(self, imports: list[Import], values: Mapping[str, str]) -> dict[str, Any]:
-        """The template of a stack that holds these only, as the whole template has them with these parameters."""
+        """The template of a stack with these resources only, as in the whole template with these parameters."""
         whole = merge_template(LAMBDA)
         found = {key: whole[key] for key in ("Parameters", "Conditions")}
         found["Resources"] = {
@@ -83,7 +86,7 @@ class Kept:
         return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": adopted["Resources"]}
 
     def name(self, kept: Import) -> str:
-        """What its owner calls it."""
+        """Its name."""
         return self._named(self._resources[kept.logical_name])
 
     def protected(self) -> list[str]:
@@ -118,7 +121,7 @@ class Kept:
 
 
 def by_name(value: Any, names: dict[str, dict[str, str]]) -> Any:
-    """The same part of a template, with `names` in the place of what it says of these resources (`Ref`, `Arn`)."""
+    """The same part of a template, with `names` instead of references (`Ref`, `Arn`) to these resources."""
     if isinstance(value, list):
         return [by_name(one, names) for one in value]
     if not isinstance(value, dict):

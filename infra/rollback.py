@@ -1,4 +1,4 @@
-"""`make rollback`: deploys again what ran before, as it was: code, template and parameters."""
+"""`make rollback`: deploys the previous release again, with its code, template and parameters."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from infra.stack import Stack
 
 
 def rollback(stage: str, account: Account, confirm: Callable[[str], bool]) -> str:
-    """Make the stack what it was before its last release; the API's address. DeployError says why not.
+    """Bring the stack back to the release before its last one.
 
-    Data is not touched. All of it changes at once: what is wrong now must not serve requests for minutes more, and an
-    alarm that rings already would stop any other way.
+    Returns the API's address. Raises DeployError if it cannot.
+
+    Data is not touched. The API switches at once, because a faulty version must not serve requests for minutes more,
+    and an alarm that already rings would stop a gradual change.
     """
     name = stack_name(stage)
     role = os.environ.get("DEPLOY_ROLE_ARN", "").strip()
@@ -49,7 +51,7 @@ def rollback(stage: str, account: Account, confirm: Callable[[str], bool]) -> st
 
 
 def main() -> int:
-    """Ask, roll back, and say where the service answers; 1 with the reason if that failed."""
+    """Ask, roll back, and print the service's address. Returns 1, with the reason printed, if that failed."""
     parser = argparse.ArgumentParser(prog="python -m infra.rollback", description=__doc__)
     parser.add_argument("--stage", default="dev", help="the stage whose last release is taken back (default: dev)")
     given = parser.parse_args()

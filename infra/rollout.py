@@ -1,4 +1,4 @@
-"""How the API goes over to a new version: by an alias, which CodeDeploy moves bit by bit while no alarm rings."""
+"""How the API switches to a new version: by an alias, which CodeDeploy moves gradually as long as no alarm rings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NO_PART = ("Tags", "Events", "AutoPublishAlias", "AutoPublishCodeSha256", "Vers
 
 
 def with_version(template: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """The template, in which a new version of the API's function is made if anything of it differs.
+    """The template with a new version of the API's function if anything about the function differs.
 
-    By itself SAM looks at the code only: a changed parameter would not reach the alias.
+    SAM itself only compares code, so a changed parameter would not reach the alias.
     """
     function = resolved(template, values, texts=True)["Resources"][FUNCTION]["Properties"]
     counts = {name: value for name, value in function.items() if name not in _NO_PART}
@@ -41,7 +41,7 @@ def without_alias(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def at_once(template: dict[str, Any]) -> dict[str, Any]:
-    """The template without CodeDeploy, so that the alias goes over at once, whatever alarms say."""
+    """The template without CodeDeploy, so that the alias switches at once, whatever alarms say."""
     template["Resources"][FUNCTION]["Properties"].pop(_HOW, None)
     template["Resources"].pop("RolloutRole", None)
     return template

@@ -1,4 +1,4 @@
-"""Queries of CloudWatch Logs Insights that the stack saves: what `make history` tells here, in the console of AWS."""
+"""Queries of CloudWatch Logs Insights that the stack saves: the `make history` of the AWS console."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from infra.metrics import FUNCTIONS, STACK
 
 TYPE = "AWS::Logs::QueryDefinition"
-# The keys of the service's records; what a record has beside them is in @message.
+# The keys of the service's records; other keys of a record are in @message.
 _FIELDS = "message, function, route, method, status, duration_ms, username"
 _FIELDS += ", mailing_id, message_id, client_id, request_id"
 _HISTORY = f"""fields @timestamp, {_FIELDS}, @message

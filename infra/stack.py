@@ -1,4 +1,4 @@
-"""One CloudFormation stack: changed by change set, watched until it rests, and asked why it failed."""
+"""One CloudFormation stack: changes it by change sets, waits for it, and finds out why it failed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPA
 
 
 class StackError(Exception):
-    """The stack is not what was asked for; the text is the reason of the resource that failed first."""
+    """An operation on the stack failed; the text is the reason of the resource that failed first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A resource that exists, to be taken into the stack: its type and name in the template, and what identifies it."""
+    """An existing resource to import: its type and name in the template, and its identifier."""
 
     resource_type: str
     logical_name: str
@@ -35,7 +35,7 @@ class Import:
 class Stack:
     """The stack of one stage. `tell` gets a line for each event; `pause` seconds pass between two looks.
 
-    With `role`, its ARN, CloudFormation acts as that one, and not as whoever asks it.
+    With `role`, an ARN, CloudFormation acts with that role instead of the caller's rights.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Stack:
         return {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
 
     def rests_well(self) -> bool:
-        """Whether its last operation went through, so that its outputs are those of the last deploy."""
+        """Whether its last operation succeeded, so that its outputs are those of the last deploy."""
         return self.status() in _GOOD
 
     def is_new(self) -> bool:
-        """Whether there is nothing yet that could be updated."""
+        """Whether there is no stack yet that could be updated."""
         return self.status() in _NEW
 
     # -- changes
 
     def prepare(self) -> None:
-        """Wait for an operation that is under way, and remove what a failed creation left; StackError if stuck."""
+        """Wait for a running operation, and remove what a failed creation left. Raises StackError if it is stuck."""
         described = self._described()
         status = described.get("StackStatus", "")
         if status.endswith("_IN_PROGRESS") and status not in _NEW:
@@ -101,9 +101,9 @@ class Stack:
             )
 
     def deploy(self, template_url: str, parameters: Mapping[str, str | None]) -> bool:
-        """Create or update by change set; False if nothing differs. StackError says what failed first.
+        """Create or update by change set. Returns False if nothing differs. Raises StackError with the first failure.
 
-        Parameters without a value keep the one they have.
+        Parameters without a value keep their current one.
         """
         known = self.parameters()
         return self._change(
@@ -117,7 +117,7 @@ class Stack:
         )
 
     def adopt(self, template_url: str, imports: list[Import]) -> None:
-        """Begin the stack with resources that exist already; StackError says what failed first."""
+        """Create the stack with existing resources. Raises StackError with the first failure."""
         self._change(
             ChangeSetType="IMPORT",
             TemplateURL=template_url,
@@ -132,7 +132,7 @@ class Stack:
         )
 
     def delete(self) -> None:
-        """Remove the stack and wait until it is gone; StackError says what could not be removed."""
+        """Remove the stack and wait until it is gone. Raises StackError with what could not be removed."""
         stack_id = self._described().get("StackId")
         if stack_id is None:
             return
@@ -166,7 +166,7 @@ class Stack:
         raise StackError(f"{self.name}: no change set within {BOUND:.0f} s")
 
     def _discard(self, change_set: dict[str, str]) -> None:
-        """A change set that failed counts against a quota, and on a new stack leaves an empty one in review."""
+        """Delete a failed change set, which would count against a quota and leave an empty stack in review."""
         self._cloudformation.delete_change_set(**change_set)
         if self.status() == "REVIEW_IN_PROGRESS":
             self._cloudformation.delete_stack(StackName=self.name)
@@ -180,7 +180,7 @@ class Stack:
             raise StackError(first.reason or f"{self.name} is in {status}")
 
     def _rest(self, stack_id: str, seen: set[str], first: _First) -> str:
-        """Tell all events that are not `seen` until nothing is under way any more; the status then."""
+        """Print all events that are not `seen` until the operation has ended. Returns the status then."""
         for _ in self._looks():
             status = str(self._described(stack_id).get("StackStatus", "DELETE_COMPLETE"))
             for event in self._new_events(stack_id, seen):
@@ -198,12 +198,12 @@ class Stack:
             yield look
 
     def _seen(self) -> set[str]:
-        """The latest events, to be told from those that are to come."""
+        """The latest events, to distinguish later ones."""
         events = self._cloudformation.describe_stack_events(StackName=self.name)["StackEvents"]
         return {event["EventId"] for event in events}
 
     def _new_events(self, stack_id: str, seen: set[str]) -> list[dict[str, Any]]:
-        """The events that are not in `seen`, the oldest first; they are in it afterwards."""
+        """The events that are not in `seen`, the oldest first; adds them to it."""
         new: list[dict[str, Any]] = []
         for page in self._cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
             fresh = [event for event in page["StackEvents"] if event["EventId"] not in seen]

@@ -1,4 +1,4 @@
-"""Builds what `chalice package` merges into its template, from the parts that lie here."""
+"""Builds the template that `chalice package` merges into its own, from the parts in this directory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTHING = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the functions run on: a Python such as "3.12", and a processor as Lambda names it."""
+    """What functions run on: a Python such as "3.12", and a processor in Lambda's terms."""
 
     python: str
     architecture: str
@@ -66,7 +66,7 @@ def _laid_over(upper: Any, lower: Any) -> Any:
 
 
 def _of_each(kind: str) -> dict[str, Any]:
-    """What the options give to every table and to every queue."""
+    """The properties that options add to every table or queue."""
     if kind == "AWS::DynamoDB::Table":
         encrypted = {"Fn::If": ["HasKmsKey", _WITH_KEY, _WITHOUT_KEY]}
         return {"DeletionProtectionEnabled": {"Ref": "DeletionProtection"}, "SSESpecification": encrypted}
@@ -79,7 +79,7 @@ def _of_each(kind: str) -> dict[str, Any]:
 
 
 def _gateway_responses() -> dict[str, Any]:
-    """What API Gateway itself answers, in the service's one error shape."""
+    """API Gateway's own errors, in the service's error format."""
     apigateway = botocore.session.get_session().get_service_model("apigateway")
     known = apigateway.shape_for("GatewayResponseType").enum
     return {name: _response(answer) for name, answer in GATEWAY_RESPONSES.items() if name in known}

@@ -1,4 +1,4 @@
-"""The deploy container of docker-compose.yml: deploys into the emulator, and tells proxy, Prometheus and demo of it.
+"""The deploy container of docker-compose.yml: deploys into the emulator, and configures proxy, Prometheus and demo.
 
 `python -m infra.compose DIRECTORY` writes what they read into the directory, which all have mounted.
 """
@@ -46,14 +46,14 @@ def proxy_configuration(url: str) -> str:
 
 
 def _error_page(status: int, name: str) -> str:
-    """What nginx answers itself, in the service's shape and not as a page of HTML."""
+    """An error of nginx itself, in the service's format instead of HTML."""
     body = GATEWAY_RESPONSES[name].body.decode()
     answer = f"default_type {CONTENT_TYPE}; return {status} '{body}';"
     return f"error_page {status} @{name};\n        location @{name} {{ {answer} }}"
 
 
 def scrape_token(users: UserService) -> str:
-    """A token for Prometheus, of a user whose password nobody knows; earlier ones are good no more."""
+    """A token for Prometheus, of a user whose password nobody knows. Earlier tokens become invalid."""
     password = secrets.token_urlsafe(32)
     try:
         users.create(_SCRAPER, password, Role.OPERATOR)
@@ -63,9 +63,9 @@ def scrape_token(users: UserService) -> str:
 
 
 def write_settings(directory: Path, url: str, token: str, gateway_url: str) -> None:
-    """Write what the containers read: they run as users of their own, so anybody in them may.
+    """Write the files for the containers; everybody may read them, because containers run as different users.
 
-    The demo is told of the gateway where it is another than the sandbox, to which it sends nothing then.
+    The demo gets the gateway's address if it is not the sandbox, and then sends nothing.
     """
     service = {"url": "http://proxy:8000"} | ({} if gateway_url == _SANDBOX else {"gateway": gateway_url})
     DataDirectory(directory).service_file.write_text(json.dumps(service), encoding="utf-8")
@@ -76,7 +76,7 @@ def write_settings(directory: Path, url: str, token: str, gateway_url: str) -> N
 
 
 def main() -> int:
-    """Deploy, and say where all of it is; 1 with the reason where that failed."""
+    """Deploy, and print all addresses. Returns 1, with the reason printed, if that failed."""
     directory = Path(sys.argv[1])
     try:
         options = Options(

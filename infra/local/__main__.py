@@ -22,7 +22,10 @@ logger = logging.getLogger("infra.local")
 
 
 def main() -> int:
-    """Run until a signal comes; exit code 1, with one line that says why, if the run cannot begin, go on or save."""
+    """Run until a signal comes.
+
+    Returns 1, with the reason in one printed line, if it cannot start, continue or save.
+    """
     terminal, errors = (os.fdopen(os.dup(number), "w", buffering=1) for number in (1, 2))
     try:
         local = _settings()
@@ -71,7 +74,7 @@ def _listening(local: LocalSettings) -> socket.socket:
 
 
 def _log_to_file(directory: DataDirectory) -> None:
-    """The terminal is for a person; what handlers and libraries print goes to the service's log."""
+    """Redirect what handlers and libraries print to the service's log, because the terminal is for a person."""
     log = open_log(directory.log("service"))
     for number in (1, 2):
         os.dup2(log, number)
@@ -80,5 +83,5 @@ def _log_to_file(directory: DataDirectory) -> None:
 
 if __name__ == "__main__":
     code = main()
-    # A batch that was left behind must not keep the process: its threads end with it.
+    # An unfinished batch must not keep the process alive: its threads end with it.
     os._exit(code)

@@ -1,4 +1,4 @@
-"""The REST API of a service that runs, for the commands that use it."""
+"""A client of the running service's REST API, for commands."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _TIMEOUT = 60.0  # seconds for each call
 
 
 class CallFailed(Exception):
-    """The service is not there, or refuses; the text is for the person at the terminal."""
+    """The service does not answer, or refuses; the text is for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the service is, who may use it, and the address of its gateway as far as it is known."""
+    """The address of the service, who may use it, and the address of its gateway, if known."""
 
     url: str
     username: str
@@ -28,7 +28,10 @@ class Target:
 
     @classmethod
     def found(cls, environ: Mapping[str, str]) -> Self:
-        """What the running service wrote down, or what the environment says; CallFailed if that is not enough."""
+        """The target from the running service's file, or from the environment.
+
+        Raises CallFailed if that is not enough.
+        """
         data_dir = environ.get("DATA_DIR") or ".local"
         directory = DataDirectory(data_dir, make=False)
         running, known = read_json(directory.service_file) or {}, read_json(directory.admin_file) or {}
@@ -49,7 +52,7 @@ class Target:
         return cls(url.rstrip("/"), username, password, running.get("gateway") or "")
 
     def token(self, name: str) -> str:
-        """A new token, which is called `name`. CallFailed, with what to do, if the password is another."""
+        """A new token with this name. Raises CallFailed, with what to do, if the password is wrong."""
         credentials = {"username": self.username, "password": self.password, "name": name}
         try:
             issued: str = RunningService(self.url, "").call("POST", "/auth-token", json=credentials)["token"]
@@ -64,7 +67,7 @@ class Target:
 
 
 class Refused(CallFailed):
-    """The service answered, with a status that is no success."""
+    """The service answered with an error."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
@@ -82,9 +85,9 @@ class RunningService:
 
     @classmethod
     def found(cls, environ: Mapping[str, str], name: str) -> Self:
-        """The one that API_URL and API_TOKEN name, or the one that `make run` wrote down; CallFailed for none.
+        """The service of API_URL and API_TOKEN, or of `make run`. Raises CallFailed if there is none.
 
-        `name` is what a new token is called.
+        `name` is for a new token.
         """
         if environ.get("API_URL") and environ.get("API_TOKEN"):
             return cls(environ["API_URL"], environ["API_TOKEN"])
@@ -92,7 +95,7 @@ class RunningService:
         return cls(target.url, target.token(name))
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        """The answer's body; Refused, with the service's own words, if it refuses."""
+        """Make a call. Returns the answer's body. Raises Refused, with the service's words, for an error."""
         try:
             answer = self._session.request(method, self._url + path, timeout=_TIMEOUT, **options)
             value: dict[str, Any] = answer.json()

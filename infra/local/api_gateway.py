@@ -45,7 +45,7 @@ Reply = tuple[int, list[Header], bytes]
 
 
 class RefusedError(Exception):
-    """The app is not asked, or its answer is none; the argument is a key of GATEWAY_RESPONSES."""
+    """The app is not called, or its answer is invalid; the argument is a key of GATEWAY_RESPONSES."""
 
 
 class HttpFront:
@@ -65,7 +65,7 @@ class HttpFront:
         except RefusedError as error:
             status, headers, body = _refusal(str(error))
         except Exception:
-            # The last boundary: a caller gets a problem, never a traceback.
+            # The last boundary: callers get a problem, never a traceback.
             logger.exception("request %s could not be handled", request_id)
             status, headers, body = _refusal("DEFAULT_5XX")
         headers += [("Content-Length", str(len(body))), ("x-amzn-RequestId", request_id)]
@@ -119,7 +119,7 @@ class HttpFront:
 
 
 def _target(environ: Environ) -> tuple[str, str]:
-    """The path and the query as they came, with every byte that does not belong in a URL percent-encoded."""
+    """The path and the query as they came, with bytes that are not allowed in a URL percent-encoded."""
     uri = environ.get("REQUEST_URI") or environ["PATH_INFO"]
     if not uri.startswith("/"):
         try:
@@ -141,7 +141,7 @@ def _headers(environ: Environ) -> dict[str, str]:
     headers = {name[5:].replace("_", "-").title(): value for name, value in environ.items() if name.startswith("HTTP_")}
     # Content-Type is API Gateway's own default for a request without one.
     headers["Content-Type"] = environ.get("CONTENT_TYPE") or "application/json"
-    # Whatever a client claims to forward, the gateway says what it saw.
+    # Overrides such headers from the client, as API Gateway does.
     headers["X-Forwarded-For"] = environ.get("REMOTE_ADDR", "")
     headers["X-Forwarded-Port"] = environ.get("SERVER_PORT", "")
     headers["X-Forwarded-Proto"] = environ.get("wsgi.url_scheme", "http")
@@ -179,7 +179,7 @@ def _body(environ: Environ, headers: dict[str, str], binary_types: list[str]) ->
 
 
 def _response(answer: dict[str, Any]) -> Reply:
-    """The function's answer as HTTP; RefusedError if API Gateway could make nothing of it."""
+    """The function's answer as HTTP. Raises RefusedError if API Gateway would not accept it."""
     try:
         status = int(answer["statusCode"])
         headers = _response_headers(answer)
@@ -215,7 +215,7 @@ def _response_headers(answer: dict[str, Any]) -> list[Header]:
 
 
 def _other_method(method: str, entries: dict[str, RouteEntry]) -> Reply:
-    """A method that the route does not have: OPTIONS is answered by the gateway, anything else refused."""
+    """The answer to a method that the route does not have: the gateway answers OPTIONS and refuses all others."""
     allowed = sorted({*entries, "OPTIONS", *({"HEAD"} if "GET" in entries else ())})
     allow: list[Header] = [("Allow", ", ".join(allowed))]
     if method != "OPTIONS":

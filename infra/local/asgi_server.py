@@ -22,9 +22,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class _Gathering:
-    """A connection that gives the kernel at once what is written in one turn of the event loop.
+    """A connection that sends everything written in one turn of the event loop at once.
 
-    uvicorn writes head and body of a response by themselves, and each of them would wake up whoever reads.
+    uvicorn writes head and body of a response separately, and each would wake up the reader.
     """
 
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
@@ -56,8 +56,8 @@ class _Protocol(HttpToolsProtocol):
 
 
 def create_server(application: Application, lifespan: bool = False) -> uvicorn.Server:
-    """A server that a SIGTERM stops: running requests get a second, then `serve` returns."""
-    # uvicorn raises the signal that stopped it once more when it is done.
+    """A server that stops on SIGTERM: running requests get a second, then `serve` returns."""
+    # uvicorn raises the signal that stopped it again when it is done.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     return uvicorn.Server(

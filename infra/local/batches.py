@@ -1,4 +1,4 @@
-"""SQS batches as Lambda's event source mapping hands them to a function, and how it reads the function's answer."""
+"""SQS batches as events of Lambda's event source mapping, and how the function's answer is read."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ Message = dict[str, Any]
 
 
 class MalformedAnswerError(Exception):
-    """The answer is none that Lambda accepts: the whole batch counts as failed."""
+    """Lambda does not accept the answer, so the whole batch counts as failed."""
 
 
 def sqs_event(messages: list[Message], queue_arn: str) -> dict[str, list[dict[str, Any]]]:
-    """The event of one invocation, from what ReceiveMessage answered."""
+    """The event of one invocation, from the answer of ReceiveMessage."""
     region = queue_arn.split(":")[3]
     return {"Records": [_record(message, queue_arn, region) for message in messages]}
 
 
 def failed_ids(answer: object, messages: list[Message]) -> set[str]:
-    """The message ids that stay in the queue, with ReportBatchItemFailures on; MalformedAnswerError: all of them."""
+    """The ids of messages that stay in the queue, with ReportBatchItemFailures on.
+
+    Raises MalformedAnswerError if all do.
+    """
     if answer is None or answer == {}:
         return set()
     if not isinstance(answer, dict):
@@ -41,7 +44,7 @@ def failed_ids(answer: object, messages: list[Message]) -> set[str]:
 
 
 def _check_json(answer: dict[Any, Any]) -> None:
-    """Lambda sends the answer as JSON; what cannot be sent fails the invocation."""
+    """Raises MalformedAnswerError if the answer cannot be sent as JSON, which fails the invocation."""
     try:
         json.dumps(answer)
     except (TypeError, ValueError) as error:

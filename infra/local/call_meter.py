@@ -22,7 +22,7 @@ class Line:
 
 
 class CallMeter:
-    """An ASGI application around another one; `write` tells what it has seen."""
+    """An ASGI application that measures another one; `write` saves the results."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -45,7 +45,7 @@ class CallMeter:
 
 
 class _Metered:
-    """Awaits a coroutine and adds up what its steps take, without what other calls do while it waits."""
+    """Awaits a coroutine and adds up the time of its steps, without that of other calls while it waits."""
 
     def __init__(self, call: Coroutine[Any, Any, None], line: Line) -> None:
         self._call = call

@@ -20,14 +20,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class ChildError(Exception):
-    """A child process did not come up."""
+    """A child process did not start."""
 
 
 class ChildProcess:
-    """A module of this package in a process of its own, which says one line once it works.
+    """A module of this package in its own process, which prints a line when it is ready.
 
-    `log` is the file that takes what it writes to standard error; None for that of this process. `stop_bound` is how
-    many seconds it may take to end. `given` is a descriptor that it has, too.
+    `log` is the file for its standard error, None for that of this process. `stop_bound` is how many seconds it may
+    take to end. `given` is a file descriptor that it inherits.
     """
 
     def __init__(self, module: str, log: Path | None, stop_bound: float, given: int | None = None) -> None:
@@ -38,7 +38,7 @@ class ChildProcess:
         self._process = self._started(*self._again())
 
     def revive(self) -> None:
-        """Start it again if it has ended; where that fails, the next call tries once more."""
+        """Start it again if it has ended. If that fails, the next call tries again."""
         if self._process.poll() is None:
             return
         logger.error("%s ended (exit %s) and is started again", self._module, self._process.returncode)
@@ -50,14 +50,14 @@ class ChildProcess:
             logger.error("%s", error)
 
     def begin(self) -> None:
-        """Tell it what it needs to know, if anything; `await_ready` says when it works."""
+        """Send it what it needs to know, if anything; `await_ready` waits until it is ready."""
 
     def await_ready(self) -> None:
-        """Wait until it works; ChildError if it does not."""
+        """Wait until it is ready. Raises ChildError if it does not start."""
         self._heard()
 
     def ask_to_stop(self) -> None:
-        """Let it end; returns at once."""
+        """Ask it to end; returns at once."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # it has ended already
                 self._process.stdin.close()
@@ -71,11 +71,11 @@ class ChildProcess:
             self._process.kill()
 
     def _again(self) -> tuple[str, ...]:
-        """The arguments with which it is started."""
+        """The arguments to start it with."""
         return ()
 
     def _tell(self, what: dict[str, Any]) -> None:
-        """Give it a line of JSON; nothing happens if it has ended, which `revive` and `await_ready` see."""
+        """Send it a line of JSON. Does nothing if it has ended, which `revive` and `await_ready` notice."""
         if self._process.stdin is not None:
             try:
                 self._process.stdin.write(json.dumps(what).encode() + b"\n")
@@ -109,7 +109,7 @@ class ChildProcess:
 
 
 class SandboxProcess(ChildProcess):
-    """The sandbox gateway, on a free port; should it end, it is started again on the same one."""
+    """The sandbox gateway, on a free port; if it ends, it is started again on the same port."""
 
     def __init__(self, log: Path) -> None:
         self.port = 0
@@ -120,7 +120,7 @@ class SandboxProcess(ChildProcess):
         return f"http://127.0.0.1:{self.port}"
 
     def await_ready(self) -> None:
-        """Wait until it listens; ChildError if it does not."""
+        """Wait until it listens. Raises ChildError if it does not."""
         self.port = int(self._heard())
 
     def _again(self) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class SandboxProcess(ChildProcess):
 
 
 class SendersProcess(ChildProcess):
-    """The senders. They import what they need at once, and work as soon as they are told their environment."""
+    """The senders. They import everything at once, and work as soon as they get their environment."""
 
     def __init__(self) -> None:
         super().__init__("senders", None, stop_bound=8)
@@ -139,9 +139,9 @@ class SendersProcess(ChildProcess):
 
 
 class FrontProcess(ChildProcess):
-    """One of the processes that answer HTTP on one listening socket: who connects while one is away waits for another.
+    """One of the processes that answer HTTP on the same listening socket: if one is down, connections wait for another.
 
-    They import what they need at once, and answer as soon as they are told their environment.
+    They import everything at once, and answer as soon as they get their environment.
     """
 
     def __init__(self, listener: socket.socket) -> None:
@@ -149,11 +149,11 @@ class FrontProcess(ChildProcess):
         super().__init__("front", None, stop_bound=12, given=listener.fileno())
 
     def begin(self) -> None:
-        """Tell it the environment of this process, and what troubles the emulator."""
+        """Send it the environment of this process, and the emulator's trouble."""
         self._tell({"environment": dict(os.environ), "trouble": self._trouble})
 
     def tell_trouble(self, trouble: str) -> None:
-        """What /health/ready is to say of the emulator, "" for nothing."""
+        """Send what /health/ready should say about the emulator, "" if nothing."""
         if trouble != self._trouble:
             self._trouble = trouble
             self._tell({"trouble": trouble})

@@ -1,4 +1,4 @@
-"""DATA_DIR: which files of a local run lie where, that nobody else can read them, and that one run at a time has it."""
+"""DATA_DIR: the files of a local run, private to their owner, and used by one run at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _PROBE_PAUSE = 0.05
-_PRIVATE = 0o077  # the modes that nobody else has
+_PRIVATE = 0o077  # mode bits of other users
 _OURS = ("*.json", "*.log*", "*.lock", "*.tmp", "emulator", "reports")
 
 
@@ -27,7 +27,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self, wait: float = 0.0) -> bool:
-        """Take the lock and write our pid into the file; False if it is still held after `wait` seconds."""
+        """Take the lock and write our pid into the file. Returns False if it is still held after `wait` seconds."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + wait
         while not _locked(descriptor, fcntl.LOCK_EX):
@@ -41,13 +41,13 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; the file stays, so that nobody locks a file that is no longer there."""
+        """Release the lock; the file stays, so that nobody locks a file that was removed."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
     def held(self) -> bool:
-        """Whether somebody holds the lock at this moment."""
+        """Whether somebody holds the lock now."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
@@ -58,7 +58,7 @@ class FileLock:
             os.close(descriptor)
 
     def holder(self) -> str:
-        """The pid that took the lock last, as far as the file says."""
+        """The pid that last took the lock, if the file has it."""
         try:
             return self._path.read_text(encoding="ascii").strip() or "unknown"
         except (OSError, UnicodeDecodeError):
@@ -66,7 +66,7 @@ class FileLock:
 
 
 class DataDirectory:
-    """The directory of one local environment; without `make` it need not be there."""
+    """The directory of one local environment; it may not exist yet."""
 
     def __init__(self, path: str | Path, *, make: bool = True) -> None:
         self.path = Path(path).expanduser().resolve()
@@ -82,8 +82,8 @@ class DataDirectory:
         self.reports = self.path / "reports"
 
     def claim(self) -> None:
-        """Take the directory for this run; InUseError names the run that has it."""
-        # An emulator on its own looks at the lock for a moment now and then; that is no other run.
+        """Take the directory for this run. Raises InUseError with the run that has it."""
+        # An emulator without a service checks the lock now and then for a moment; that is not another run.
         if not self.run_lock.acquire(wait=0.5):
             raise InUseError(f"{self.path} is in use by another run (pid {self.run_lock.holder()})")
 
@@ -92,7 +92,7 @@ class DataDirectory:
         return self.path / f"{name}.log"
 
     def make_private(self) -> None:
-        """Take from everybody else what an earlier version, or another umask, let them read or write."""
+        """Remove permissions of others that an earlier version, or another umask, left."""
         os.umask(_PRIVATE)
         ours = [path for pattern in _OURS for path in self.path.glob(pattern)]
         ours += [path for directory in ("emulator", "reports") for path in (self.path / directory).rglob("*")]
@@ -113,7 +113,7 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds; None if it is not there, or no object."""
+    """The object in a JSON file; None if there is no file, or it is not an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -30,7 +30,7 @@ _OK, _CREATED, _CONFLICT = 200, 201, 409
 
 
 def target(environ: Mapping[str, str]) -> Target:
-    """The service to use; CallFailed if there is none, or if its gateway would send to people."""
+    """The service to use. Raises CallFailed if there is none, or if its gateway would send to people."""
     found = Target.found(environ)
     gateway = urlsplit(found.gateway).hostname
     if gateway not in {None, "127.0.0.1", "localhost", "::1"}:
@@ -47,7 +47,7 @@ class Api:
         self._headers = {"Authorization": f"Token {target.token('demo')}"}
 
     def call(self, method: str, path: str, body: Any, *expected: int) -> dict[str, Any]:
-        """The answer of a call; CallFailed if it has none of the expected statuses."""
+        """Make a call. Returns its answer. Raises CallFailed if the status is not one of `expected`."""
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
@@ -63,7 +63,7 @@ class Api:
 
 
 def create_clients(api: Api, tag: str, count: int) -> None:
-    """So many new clients with a tag of their own."""
+    """Create `count` new clients with a tag of their own."""
     first = secrets.randbelow(10_000_000 - 2 * count)
 
     def create(number: int) -> None:
@@ -80,7 +80,7 @@ def create_clients(api: Api, tag: str, count: int) -> None:
 
 
 def create_mailing(api: Api, tag: str) -> str:
-    """The id of a mailing to everyone with the tag, which starts now."""
+    """Create a mailing to everyone with the tag, which starts now. Returns its id."""
     now = datetime.now(UTC)
     body = {
         "text": "Hello from the demo",
@@ -92,7 +92,7 @@ def create_mailing(api: Api, tag: str) -> str:
 
 
 def watch(api: Api, mailing_id: str, show: Callable[[int], None]) -> dict[str, Any]:
-    """The mailing once it has ended; `show` is told the number of sent messages meanwhile."""
+    """Wait for a mailing's end and return it. `show` gets the number of sent messages meanwhile."""
     deadline = time.monotonic() + _BOUND
     while True:
         mailing = api.call("GET", f"/api/mailing/{mailing_id}/", None, _OK)
@@ -110,7 +110,7 @@ def sent(mailing: Mapping[str, Any]) -> int:
 
 
 def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> None:
-    """The whole demo; CallFailed if it cannot go on."""
+    """Run the demo. Raises CallFailed if it cannot continue."""
     api = Api(target(environ))
     tag = f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     began = time.monotonic()
@@ -134,7 +134,7 @@ def run(console: Console, environ: Mapping[str, str], count: int = CLIENTS) -> N
 
 
 def main() -> int:
-    """Exit code 1, with one line that says why, if not everything was sent."""
+    """Returns 1, with the reason in one printed line, if not everything was sent."""
     try:
         run(Console(highlight=False), os.environ)
     except CallFailed as error:

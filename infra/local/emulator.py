@@ -1,8 +1,8 @@
-"""The embedded emulator's life as the service sees it: found again or started, watched, and stopped with its data.
+"""The embedded emulator, as the service uses it: finds or starts it, watches it, and stops it with its data.
 
-The emulator is a process of its own (`infra/local/emulator_process.py`) in a session of its own. It outlives a killed
-service; the next run finds it by `emulator.json` and takes it over. Should it be killed itself, it begins again with
-all that it had acknowledged.
+The emulator is a process (`infra/local/emulator_process.py`) in its own session. It outlives a killed service; the next
+run finds it by `emulator.json` and takes it over. If it is killed itself, it starts again with everything that it had
+acknowledged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class EmulatorError(Exception):
-    """The emulator cannot be started, or one is there that does not answer."""
+    """The emulator cannot be started, or a running one does not answer."""
 
 
 class Emulator:
@@ -53,7 +53,7 @@ class Emulator:
 
     @property
     def access(self) -> Access:
-        """The credentials that it takes."""
+        """The credentials that it accepts."""
         return Access.of(self._directory)
 
     @property
@@ -63,7 +63,10 @@ class Emulator:
 
     @classmethod
     def start_or_adopt(cls, directory: DataDirectory, port: int = 0) -> Emulator:
-        """The directory's emulator, ready to answer; EmulatorError says why there is none. Port 0 takes a free one."""
+        """The directory's emulator, ready to answer.
+
+        Port 0 means a free one. Raises EmulatorError if it cannot be started.
+        """
         found = cls._found(directory)
         if found is not None:
             if (read_json(directory.emulator_file) or {}).get("durability") == durability():
@@ -114,11 +117,11 @@ class Emulator:
         return self._directory.emulator_lock.held()
 
     def trouble(self) -> str:
-        """Why nothing that the service writes can be kept at this moment, "" if it can."""
+        """Why the service's writes cannot be saved now, "" if they can."""
         return str(self._told().get("write_trouble", ""))
 
     def queues_are_lost(self) -> bool:
-        """Whether those who used the queues before have not ended by themselves, or the queues are empty since."""
+        """Whether the last users of the queues were killed, or the queues were lost."""
         return self.adopted or bool(self._told().get("queues_lost"))
 
     def _told(self) -> dict[str, object]:
@@ -127,11 +130,11 @@ class Emulator:
 
     @property
     def saved(self) -> bool:
-        """Whether it could write a snapshot at its end, as far as this process can know."""
+        """Whether it wrote a snapshot at its end, as far as this process knows."""
         return self._process is None or self._process.poll() != NOT_SAVED
 
     def stop(self, bound: float = _STOP_BOUND) -> bool:
-        """End it gracefully, so that it saves its data; whether it ended within `bound` seconds."""
+        """Stop it gracefully, so that it saves its data. Returns whether it ended within `bound` seconds."""
         try:
             os.kill(self.pid, signal.SIGTERM)
         except ProcessLookupError:
@@ -145,10 +148,10 @@ class Emulator:
 
 
 def _asked(state: dict[str, object], access: Access) -> dict[str, object] | None:
-    """What the emulator of a file says of itself; None if it is not there.
+    """Ask the emulator in a file about itself. Returns None if it does not run.
 
-    A port may have passed to anybody since the file was written, who must not learn the secret: both sides prove that
-    they have it.
+    The port may belong to another program by now, which must not learn the secret, so both sides prove that they know
+    it.
     """
     port = state.get("port")
     if not isinstance(port, int):

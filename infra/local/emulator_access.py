@@ -1,8 +1,8 @@
-"""Who may call the embedded emulator: who has the credentials of its data directory, and no web page.
+"""Who may call the embedded emulator: callers with the credentials of its data directory, but no web page.
 
-A page in a browser can send requests to this machine, some of them without asking first, and by a name of its own that
-resolves to 127.0.0.1 (DNS rebinding). So a call must be one that browsers do not send, to the emulator's own address,
-and signed as calls of AWS are (Signature Version 4) with a secret that is drawn for each data directory.
+A page in a browser can send requests to this machine, some without a preflight, and with a host name that resolves to
+127.0.0.1 (DNS rebinding). So a call must be of a kind that browsers do not send, to the emulator's own address, and
+signed like AWS calls (Signature Version 4) with a secret that is random for each data directory.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from chalicelib.aws_signatures import authorization
 from infra.local.asgi_server import Scope
 from infra.local.data_directory import DataDirectory, read_json, write_private
 
-# What browsers add by themselves, and no page can leave out or SDK sends.
+# Headers that browsers add themselves; pages cannot remove them, and SDKs do not send them.
 _FROM_BROWSERS = frozenset({"origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "cookie"})
 _FORM = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/ ]+/\d{8}/([\w-]+)/([\w-]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), "
 )
-_QUICK_SECONDS = 60  # a call that was signed longer ago is looked at more closely
+_QUICK_SECONDS = 60  # calls that were signed longer ago are checked in more detail
 _SIGNED = frozenset({"host", "x-amz-date", "x-amz-target"})  # the least that a signature must cover
 
 
 class NoAccessError(Exception):
-    """The call is refused; `code` is what AWS calls it."""
+    """The call is refused; `code` is AWS's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class Access:
 
     @classmethod
     def of(cls, directory: DataDirectory) -> Access:
-        """Those of a directory, drawn at its first use. Only its owner can read them."""
+        """The credentials of a directory, made at its first use. Only its owner can read them."""
         known = read_json(directory.access_file) or {}
         if not (known.get("key_id") and known.get("secret")):
             known = {"key_id": f"LOCAL{secrets.token_hex(8).upper()}", "secret": secrets.token_urlsafe(32)}
@@ -56,20 +56,20 @@ class Access:
         return cls(str(known["key_id"]), str(known["secret"]))
 
     def put_into(self, environ: MutableMapping[str, str]) -> None:
-        """Let the AWS clients of a process, and of those that it starts, use them."""
+        """Set them for the AWS clients of a process and its children."""
         environ.update(AWS_ACCESS_KEY_ID=self.key_id, AWS_SECRET_ACCESS_KEY=self.secret)
 
     def proof(self, text: str) -> str:
-        """What only who has the secret can make of a text."""
+        """A proof for a text, which only those who know the secret can make."""
         return hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
     def proves(self, text: str, proof: str) -> bool:
-        """Whether a proof is that of the text."""
+        """Whether a proof is right for the text."""
         return hmac.compare_digest(self.proof(text).encode(), proof.encode())
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers of a request by name; NoAccessError for one that comes twice, which SDKs do not send."""
+    """The headers of a request by name. Raises NoAccessError for a repeated one, which SDKs do not send."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
@@ -80,7 +80,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def check_sender(headers: Mapping[str, str], port: int) -> None:
-    """NoAccessError for what a web page can have sent, and for any other name of this machine than the emulator's."""
+    """Raises NoAccessError if a web page can have sent it, or it is for another name of this machine."""
     found = _FROM_BROWSERS.intersection(headers)
     if found:
         raise NoAccessError("AccessDeniedException", f"the emulator answers no browser: {min(found)}")
@@ -89,7 +89,7 @@ def check_sender(headers: Mapping[str, str], port: int) -> None:
 
 
 def check_signature(access: Access, scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
-    """The region that a call is for; NoAccessError unless it is signed with the directory's credentials, and now."""
+    """The region of a call. Raises NoAccessError unless it was signed just now with the directory's credentials."""
     if region := _signed_as_we_sign(access, scope, headers, body):
         return region
     from ministack.core.sigv4 import header_signature_failure, parse_header_signature, request_time_failure
@@ -114,9 +114,9 @@ def check_signature(access: Access, scope: Scope, headers: Mapping[str, str], bo
 
 
 def _signed_as_we_sign(access: Access, scope: Scope, headers: Mapping[str, str], body: bytes) -> str:
-    """The region of a call that is signed just as the service signs its own, and now.
+    """The region of a call that was signed just now in the way that the service signs.
 
-    "" leaves it to those who know every other way to write the same, and what is wrong.
+    "" for any other call, which the complete check must decide.
     """
     given = headers.get("authorization", "")
     form = _FORM.match(given)

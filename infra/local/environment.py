@@ -44,16 +44,14 @@ class LocalSettings:
     admin_password: str = ""
 
     def gateway_address(self, url: str) -> str:
-        """What others on this machine are told of the gateway: its address, or the name of a host that is none if it is
-        a real one that nobody gave an address.
-        """
+        """The gateway's address for other commands; an invalid host name for a real gateway without a URL."""
         if self.gateways:
             return "//several"
         return url.strip() or (f"//{self.gateway}" if self.gateway in KNOWS_ITS_ADDRESS else "")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> LocalSettings:
-        """Read the settings; ValueError names the variable that cannot be used."""
+        """Read the settings. Raises ValueError with the variable that cannot be used."""
         port = environ.get("PORT", "").strip() or "8000"
         if not port.isdecimal() or int(port) > 65535:
             raise ValueError(f"PORT: not a port: {port!r}")
@@ -89,12 +87,12 @@ def _cores() -> int:
 
 
 def durability(environ: Mapping[str, str] = os.environ) -> str:
-    """What the embedded emulator's data is to survive: `process`, the end of any process, or `power`, a power cut."""
+    """What the embedded emulator's data must survive: `process`, the end of any process, or `power`, a power cut."""
     return environ.get("DURABILITY", "").strip() or DURABILITIES[0]
 
 
 def use_embedded(environ: MutableMapping[str, str], endpoint: str, access: Access) -> None:
-    """Let the process and its children talk to the embedded emulator, and to nothing else that is called AWS."""
+    """Let the process and its children use the embedded emulator instead of AWS."""
     for name in [name for name in environ if name in _REMOVED or name.startswith("AWS_ENDPOINT_URL")]:
         del environ[name]
     environ.update(_ISOLATED, AWS_ENDPOINT_URL=endpoint)
@@ -102,7 +100,7 @@ def use_embedded(environ: MutableMapping[str, str], endpoint: str, access: Acces
 
 
 def use_given(environ: MutableMapping[str, str]) -> None:
-    """Keep the owner's emulator, credentials and region; if there are none an emulator takes any."""
+    """Keep the owner's emulator, credentials and region, with defaults that any emulator accepts."""
     if not any(environ.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
         environ.update(AWS_ACCESS_KEY_ID="local", AWS_SECRET_ACCESS_KEY="local")  # noqa: S106 - no secret
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
@@ -110,7 +108,7 @@ def use_given(environ: MutableMapping[str, str]) -> None:
 
 
 def report_into_files(environ: MutableMapping[str, str], directory: Path) -> None:
-    """Let the daily report be made, and stay on this machine, where the owner has not said who gets it and how."""
+    """Write daily reports into files, unless the owner has set recipients and a way to send."""
     defaults = {"MAIL_URL": directory.resolve().as_uri(), "REPORT_FROM": "message-service@localhost"}
     defaults["REPORT_TO"] = "operator@localhost"
     for name, value in defaults.items():
@@ -118,12 +116,12 @@ def report_into_files(environ: MutableMapping[str, str], directory: Path) -> Non
 
 
 def call_for_all_senders(environ: MutableMapping[str, str]) -> None:
-    """All senders of this machine are one process, and share what on AWS each of them has for itself."""
+    """Set limits for all senders together, because on this machine they are one process."""
     environ["GATEWAY_CONCURRENCY"] = environ.get("GATEWAY_CONCURRENCY", "").strip() or "200"
 
 
 def keep_loopback_direct(environ: MutableMapping[str, str]) -> None:
-    """A proxy of the owner's must not be asked for what runs on this machine."""
+    """Do not use the owner's proxy for addresses of this machine."""
     for name in ("NO_PROXY", "no_proxy"):
         present = [one for one in environ.get(name, "").split(",") if one]
         environ[name] = ",".join(dict.fromkeys([*present, "127.0.0.1", "localhost"]))

@@ -20,7 +20,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class EventSourceThreads:
-    """Everything that a runner has to do, done in the background until `stop`."""
+    """Runs a runner's work in the background until `stop`."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class EventSourceThreads:
         beat: Callable[[str], None] | None = None,
         beat_every: float = 5.0,
     ) -> None:
-        """`beat` is told the name of a source every few seconds, as long as one of its pollers works."""
+        """`beat` gets the name of a source every few seconds, as long as one of its pollers works."""
         self._runner = runner
         self._beat = beat
         self._beat_every = beat_every
@@ -39,7 +39,7 @@ class EventSourceThreads:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to poll and to fire; returns at once."""
+        """Start polling and firing; returns at once."""
         for source in self._runner.sources.values():
             self._began[source.name] = time.monotonic()
             for number in range(source.concurrency):
@@ -54,18 +54,18 @@ class EventSourceThreads:
         self._runner.poll(source, LONG_POLL)
 
     def _tell(self, beat: Callable[[str], None]) -> None:
-        """Not by the pollers themselves: a batch may take longer than a heartbeat is waited for."""
+        """Report heartbeats in a thread, because a poller's batch may take longer than the time between two."""
         for name, began in self._began.items():
             if time.monotonic() - began < LONG_POLL + self._runner.timeout(name) + self._beat_every:
                 beat(name)
         self._stopping.wait(self._beat_every)
 
     def fire_soon(self, name: str) -> None:
-        """Have a schedule fire within a second, whenever it was to fire; the next time is counted from there."""
+        """Let a schedule fire within a second; the next time is counted from there."""
         self._runner.schedules[name].next_at = self._clock.now()
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Take no new work and wait for what runs; whether everything ended within `timeout` seconds."""
+        """Take no new work and wait for running work. Returns whether everything ended within `timeout` seconds."""
         self._stopping.set()
         self._runner.close()
         deadline = time.monotonic() + timeout

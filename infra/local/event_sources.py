@@ -106,19 +106,19 @@ class EventSourceRunner:
             _share_middleware(app.handler_map[name])
 
     def run_once(self) -> int:
-        """Fire what is due and poll every source once without waiting; the number of events handled."""
+        """Fire what is due and poll every source once without waiting. Returns the number of handled events."""
         return self.fire_due_schedules() + sum(self.poll(name) for name in self.sources)
 
     def close(self) -> None:
-        """Receive nothing more; what runs is not touched."""
+        """Receive nothing more; running work continues."""
         self._closed = True
 
     # --- queues
 
     def poll(self, name: str, wait: int = 0) -> int:
-        """One receive, invoke and delete for a source; the number of messages received.
+        """Receive, invoke and delete once for a source. Returns the number of received messages.
 
-        `wait` is how many seconds the receive may wait for a first message. Errors of the queue are the caller's.
+        `wait` is how many seconds the receive may wait for a first message. Errors of the queue are raised.
         """
         source = self.sources[name]
         with source.receiving:
@@ -128,7 +128,7 @@ class EventSourceRunner:
         return len(messages)
 
     def _gathered(self, source: QueueSource, wait: int) -> list[Message]:
-        """A full batch, or what came until the window was over; a window of 0 ends with the first empty receive."""
+        """A full batch, or what came within the window; a window of 0 ends with the first empty receive."""
         messages = self._receive(source, source.batch_size, wait)
         if not messages:
             return messages
@@ -170,7 +170,10 @@ class EventSourceRunner:
             source.url = url
 
     def _handled(self, source: QueueSource, messages: list[Message]) -> list[Message]:
-        """Invoke the function; the messages that it has dealt with. The others come back once their visibility ends."""
+        """Invoke the function.
+
+        Returns the messages that it handled; the others come back when their visibility ends.
+        """
         context = self._context(source.name)
         try:
             answer = self._app.handler_map[source.name](sqs_event(messages, source.arn), context)
@@ -199,7 +202,7 @@ class EventSourceRunner:
                 logger.error("%s: %d handled messages could not be deleted", source.name, len(handles))
 
     def _delete_group(self, source: QueueSource, handles: dict[str, str]) -> dict[str, str]:
-        """Delete up to ten; what is worth another try. A handle that SQS does not know is gone or received anew."""
+        """Delete up to ten. Returns those to try again; unknown handles are gone, or were received again."""
         entries = [{"Id": key, "ReceiptHandle": handle} for key, handle in handles.items()]
         try:
             failures = self._sqs.delete_message_batch(QueueUrl=source.url, Entries=entries).get("Failed", [])
@@ -214,7 +217,7 @@ class EventSourceRunner:
     # --- schedules
 
     def due_schedules(self, now: datetime) -> list[str]:
-        """The names of the schedules that fire at `now`; they begin anew if the clock was set back."""
+        """The names of the schedules that fire at `now`; they start again if the clock was set back."""
         set_back = now < self._looked_at
         self._looked_at = now
         for schedule in self.schedules.values():
@@ -223,14 +226,14 @@ class EventSourceRunner:
         return [one.name for one in self.schedules.values() if one.next_at is not None and one.next_at <= now]
 
     def fire_due_schedules(self) -> int:
-        """Invoke what is due, each once however many firings were missed; how many there were."""
+        """Invoke what is due, each once however many firings were missed. Returns how many."""
         due = self.due_schedules(self._clock.now())
         for name in due:
             self.fire(name)
         return len(due)
 
     def fire(self, name: str) -> None:
-        """Invoke a scheduled function and set its next time; what it raises is logged, as Lambda would."""
+        """Invoke a scheduled function and set its next time. Errors are logged, as Lambda does."""
         schedule = self.schedules[name]
         now = self._clock.now()
         at = min(schedule.next_at or now, now)

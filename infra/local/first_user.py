@@ -1,4 +1,4 @@
-"""The first user of a data directory: made at its first start, and given the ADMIN_PASSWORD that has been changed."""
+"""The first user of a data directory: created at the first start; gets a changed ADMIN_PASSWORD."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ NOT_APPLIED = "ADMIN_PASSWORD is not applied: the password was changed in the se
 
 
 def check_first_user(username: str, password: str) -> None:
-    """ValueError, with the variable's name, if there can be no such user; "" as a password is one to be generated."""
+    """Raises ValueError, with the variable's name, if the user is not allowed.
+
+    The password "" means a generated one.
+    """
     try:
         check_account(username, password or "one that is generated")
     except Invalid as error:
@@ -22,9 +25,9 @@ def check_first_user(username: str, password: str) -> None:
 
 
 def ensure_first_user(users: UserService, directory: DataDirectory, username: str, password: str) -> str:
-    """Make the user if there is none of that name, and apply a password that is another one than at the last start.
+    """Create the user if there is none with that name, and apply a password that differs from the last start's.
 
-    Answers what a person is to be told about it. A password that was changed in the service since then stays.
+    Returns what to tell a person. A password that was changed in the service since then stays.
     """
     generated = users.ensure_first_user(username, password or None)
     if generated:

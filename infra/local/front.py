@@ -23,7 +23,7 @@ _THREADS = 16
 
 
 def main() -> None:
-    """Answer until nobody wants it any more."""
+    """Answer until standard input ends."""
     line = sys.stdin.readline()
     if not line:
         return

@@ -38,7 +38,7 @@ class Line:
 
 
 def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
-    """The lines, the earliest first, and what a person should know of them; CallFailed if there are none."""
+    """The lines, the earliest first, and notes for a person. Raises CallFailed if there are none."""
     directory = DataDirectory(environ.get("DATA_DIR") or ".local", make=False)
     logged = list(log_lines(directory.path, about))
     try:
@@ -48,7 +48,7 @@ def run(environ: Mapping[str, str], about: str) -> tuple[list[Line], str]:
             raise
         return sorted(logged, key=lambda line: line.at), f"from the log alone: {error}"
     known = [_event_line(event) for event in found["events"]]
-    # What both know is told once: an attempt has the same moment in the ledger and in the log.
+    # What is in both is shown once: an attempt has the same moment in the ledger and in the log.
     present = {(line.at, line.about) for line in known}
     lines = known + [line for line in logged if not line.about or (line.at, line.about) not in present]
     note = (
@@ -71,7 +71,7 @@ def _event_line(event: Mapping[str, Any]) -> Line:
 
 
 def log_lines(directory: Path, about: str) -> Iterator[Line]:
-    """What the log files say about an id."""
+    """The lines about an id in the log files."""
     for path in kept(directory / "service.log"):
         with path.open(encoding="utf-8", errors="replace") as file:
             for text in file:
@@ -132,11 +132,11 @@ def _joined(parts: list[str | None]) -> str:
 
 
 def main() -> int:
-    """Exit code 0 where something is known of the id."""
+    """Returns 0 if something is known about the id."""
     parser = argparse.ArgumentParser(prog="history", description=__doc__)
     parser.add_argument("id", help="the id of a mailing, a message or a client")
     given = parser.parse_args()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads the first lines only, with `head`, wants no traceback
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # no traceback if the output is cut, such as by `head`
     try:
         lines, note = run(os.environ, given.id)
     except CallFailed as error:

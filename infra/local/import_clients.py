@@ -1,4 +1,4 @@
-"""`make import FILE=…`: the clients of a CSV file go into the running service, part by part, with a report."""
+"""`make import FILE=…`: imports a file into the running service, part by part, with a report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from infra.local.api_client import CallFailed, RunningService
 ROWS_AT_ONCE = 50_000
 BYTES_AT_ONCE = 4_000_000  # below what the API takes at once, which is 5 MB
 JSON_LINES_AT_ONCE = 5_000  # of which each may have some hundred bytes
-_SHOWN = 20  # rejected rows that are shown where no report is asked for
+_SHOWN = 20  # rejected rows that are shown without a report
 _POLL = 0.3
 _BOUND = 900.0  # seconds that one part may take
 _OUTCOMES = ("created", "changed", "unchanged", "rejected", "opted_out", "opted_in_again")
@@ -35,7 +35,7 @@ _OUTCOMES = ("created", "changed", "unchanged", "rejected", "opted_out", "opted_
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows of a file, with its header; `offset` is what is added to a row's number to have that in the file."""
+    """Some rows of a file, with its header. Adding `offset` to a row's number gives its number in the file."""
 
     text: str
     rows: int
@@ -43,9 +43,9 @@ class Part:
 
 
 def parts_of(text: str, unread: list[dict[str, Any]] | None = None) -> Iterator[Part]:
-    """The file in parts that the API takes at once. A row that spans several lines stays whole.
+    """The file in parts that the API accepts. A row with several lines is not divided.
 
-    What cannot be read as a row is added to `unread`, as the API tells of rejected rows, and stays empty in its part.
+    Rows that cannot be read are added to `unread`, in the form of the API's rejected rows, and are empty in their part.
     """
     if is_json_lines(text):
         yield from _parts_of_json_lines(text)
@@ -73,7 +73,7 @@ def _parts_of_json_lines(text: str) -> Iterator[Part]:
 
 
 def _rows(text: str, delimiter: str, unread: list[dict[str, Any]]) -> Iterator[tuple[int, list[str]]]:
-    """The rows with their numbers; in place of what cannot be read one without cells, so that others keep theirs."""
+    """The rows with their numbers. An unreadable row has no cells, so that the others keep their numbers."""
     for number, cells in rows_of(text, delimiter):
         if isinstance(cells, list):
             yield number, cells
@@ -100,11 +100,11 @@ class Service(RunningService):
         return self.call("POST", "/api/clients/imports", params=dict(query), data=text.encode(), headers=headers)
 
     def progress(self, import_id: str) -> dict[str, Any]:
-        """How far a part has come."""
+        """The progress of a part."""
         return self.call("GET", f"/api/clients/imports/{import_id}")
 
     def rejected(self, import_id: str) -> Iterator[dict[str, Any]]:
-        """Everything that is wrong with the rows of a file, whose first part this import has."""
+        """All errors in a file, given the import of its first part."""
         query: dict[str, Any] = {"limit": 200}
         while True:
             page = self.call("GET", f"/api/clients/imports/{import_id}/rejected", params=query)
@@ -123,9 +123,9 @@ def run(
     begun: str = "",
     sheet: str = "",
 ) -> bool:
-    """Import a file, or the parts of it that an import which has `begun` lacks; whether every row was good.
+    """Import a file, or the missing parts of one that has `begun`. Returns whether every row was good.
 
-    `sheet` is that of a workbook. CallFailed where it cannot go on, with what was done so far kept.
+    `sheet` is for a workbook. Raises CallFailed if it cannot continue; what was done so far is kept.
     """
     try:
         unread: list[dict[str, Any]] = []
@@ -158,7 +158,7 @@ def run(
 
 
 def _received(service: Service, import_id: str, parts: int) -> int:
-    """How many parts of a file an import has, which come one after the other. CallFailed if it is of another file."""
+    """How many parts an import has. Raises CallFailed if it is of another file."""
     if not import_id:
         return 0
     at = service.progress(import_id)
@@ -172,7 +172,7 @@ def _shown(progress: Progress, task: TaskID) -> Callable[[int], None]:
 
 
 def _finished(service: Service, import_id: str, bound: float, show: Callable[[int], None]) -> dict[str, Any]:
-    """All parts of the file, once they are written. CallFailed after `bound` seconds."""
+    """Wait until all parts of the file are written, and return them. Raises CallFailed after `bound` seconds."""
     deadline = time.monotonic() + bound
     while True:
         at = service.progress(import_id)
@@ -200,7 +200,7 @@ def _tell(console: Console, errors: list[dict[str, Any]], report: Path | None) -
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 where every row is in, 1 where some were rejected, 2 where the import could not go on."""
+    """Returns 0 if every row was imported, 1 if some were rejected, 2 if the import could not continue."""
     parser = argparse.ArgumentParser(prog="import_clients", description=__doc__)
     parser.add_argument("file", type=Path, help="CSV with a header, JSON lines, or an Excel workbook")
     parser.add_argument("--sheet", default="", help="of a workbook; the first one that is not hidden if it is absent")

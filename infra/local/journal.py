@@ -1,7 +1,7 @@
-"""Files of checked records, as the emulator's journal and snapshots are: one JSON list a line, behind its checksum.
+"""Files of records with checksums, for the emulator's journal and snapshots: one JSON list on each line.
 
-A file ends with an end record once it is complete. A journal without one is that of a process that was killed: its
-last record may be incomplete, and nobody was told that it was written. Anything else that is wrong is damage.
+A complete file ends with an end record. A journal without one is from a process that was killed: its last record may be
+incomplete, but was not acknowledged. Any other fault is damage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Entry = list[Any]  # what it is, and what belongs to it
 
 
 class DamagedError(Exception):
-    """A file does not hold what was written to it; `at` is the byte where that begins."""
+    """A file does not have what was written to it; `at` is the first wrong byte."""
 
     def __init__(self, path: Path, at: int, what: str) -> None:
         super().__init__(f"{path} is damaged at byte {at}: {what}")
@@ -34,7 +34,7 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What reading a file has found: whether it has its end, and how many bytes and records are before that."""
+    """The result of reading a file: whether it has its end, and how many bytes and records come before it."""
 
     complete: bool
     length: int
@@ -58,9 +58,9 @@ def end(count: int) -> bytes:
 
 
 def entries_of(path: Path, number: int, *, whole: bool, found: list[Read]) -> Iterator[Entry]:
-    """The entries of a file in order; DamagedError when one of them is not as it was written.
+    """The entries of a file in order. Raises DamagedError if one is not as it was written.
 
-    `whole` says that the file must have its end. `found` gets what there is to say once all has been read.
+    With `whole` the file must have its end. `found` gets the result when all is read.
     """
     position = count = 0
     complete = False
@@ -107,12 +107,12 @@ class Journal:
     """A file that records are added to. An error leaves it as it was before."""
 
     def __init__(self, path: Path, number: int, read: Read | None = None) -> None:
-        """Begin a file, or go on with one that was read, before its end if it has one. Raises OSError if that fails."""
+        """Start a file, or continue one that was read, before its end if it has one. Raises OSError if that fails."""
         self.path = path
         self.number = number
         self.length = read.length if read else 0  # bytes
         self.count = read.count if read else 0  # records, the head among them
-        # A file gets its name once it has its head, so that none is found without one.
+        # A file gets its name when it has its head, so that there is none without one.
         begun = path if read else path.with_suffix(".tmp")
         self._file = os.open(begun, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -142,7 +142,7 @@ class Journal:
         self.count += 1
 
     def sync(self) -> None:
-        """Have all that was written survive a power cut; takes milliseconds."""
+        """Make everything that was written survive a power cut; takes milliseconds."""
         os.fsync(self._file)
 
     def end(self) -> None:
@@ -151,7 +151,7 @@ class Journal:
         self.sync()
 
     def unend(self, before: tuple[int, int]) -> None:
-        """Go on after all, with length and count as they were before the end."""
+        """Continue after all, with length and count from before the end."""
         os.ftruncate(self._file, before[0])
         self.length, self.count = before
 
@@ -161,7 +161,7 @@ class Journal:
 
 
 def sync_directory(path: Path) -> None:
-    """Have new and renamed files of a directory survive a power cut."""
+    """Make new and renamed files of a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

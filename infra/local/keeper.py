@@ -1,4 +1,4 @@
-"""Has each change of the emulator on disk before the call that made it is answered, and takes snapshots meanwhile."""
+"""Writes each change of the emulator to disk before its call is answered, and takes snapshots."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Keeper:
         self.snapshot_trouble = ""  # why the last snapshot could not be written; the journal has everything
 
     async def keep(self, changes: list[Change], tokens: list[Token], *, setup: bool) -> None:
-        """Return once the changes of a call are kept; NotKeptError once they are undone."""
+        """Return when the changes of a call are saved. Raises NotKeptError if they could not be and were undone."""
         entries = self._store.entries(changes, tokens, setup=setup)
         if not entries:
             return
@@ -75,7 +75,7 @@ class Keeper:
         self.write_trouble = ""
 
     async def _flush(self) -> None:
-        """Write what waits, in groups: each is one record, so that a power cut leaves all of it or nothing."""
+        """Write waiting changes in groups. Each is one record, so that a power cut leaves all of it or nothing."""
         while self._waiting:
             async with self._writing:
                 group, self._waiting = self._waiting, []
@@ -90,7 +90,7 @@ class Keeper:
 
     def _settle(self, group: list[_Waiting], error: OSError | None) -> None:
         if error:
-            # What came meanwhile was made of what is undone now.
+            # Changes that came meanwhile depend on what is undone now.
             group, self._waiting = group + self._waiting, []
             for one in reversed(group):
                 self._undo(one.changes, one.entries)
@@ -110,7 +110,7 @@ class Keeper:
             self._store.undo_setup()
 
     def undo_all(self, changes: list[Change], tokens: list[Token], *, setup: bool) -> None:
-        """Have everything as it was before a call that failed in its middle."""
+        """Restore everything as it was before a call that failed in the middle."""
         self._undo(changes, self._store.entries(changes, tokens, setup=setup))
 
     def _not_kept(self, error: OSError) -> NotKeptError:
@@ -123,7 +123,7 @@ class Keeper:
     # -- snapshots
 
     async def snapshot(self) -> None:
-        """Save the state from a forked child, so that no call waits for it, if it is time for that.
+        """Save the state in a forked child, so that no call waits for it, if it is time.
 
         Called from the event loop, where calls of DynamoDB are handled whole: no child sees half a call.
         """
@@ -191,7 +191,7 @@ class Keeper:
         self.snapshot_trouble = trouble
 
     async def end(self) -> bool:
-        """Save the state with the queues, and end the journal; False if only the journal has all there is."""
+        """Save the state with the queues, and end the journal. Returns False if only the journal has everything."""
         if self._flushing is not None:
             await self._flushing
         if self._snapshot is not None:

@@ -1,4 +1,4 @@
-"""The logs of a local run, which end at a size: what is older is kept in a few more files, and then no longer."""
+"""The logs of a local run, which are limited in size: a few older files are kept."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ KEPT = 3  # older files of each log: .log.1 is the newest
 
 
 def open_log(path: Path) -> int:
-    """A descriptor to append to a log, which only its owner can read."""
+    """Open a log for appending, readable by its owner only. Returns the descriptor."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def rotate(path: Path, limit: int = LIMIT) -> bool:
-    """Begin a log anew if it has grown over `limit` bytes; whether it did.
+    """Start a log again if it is longer than `limit` bytes. Returns whether it was.
 
     It is copied and emptied in place: several processes write to it by descriptors of their own, all of them to its
     end. A line that is written between the two is lost.
@@ -36,7 +36,7 @@ def rotate(path: Path, limit: int = LIMIT) -> bool:
 
 
 def kept(path: Path) -> list[Path]:
-    """The files that there are of a log, the oldest first."""
+    """The existing files of a log, the oldest first."""
     files = [*(_older(path, number) for number in range(KEPT, 0, -1)), path]
     return [file for file in files if file.exists()]
 

@@ -9,7 +9,7 @@ BACKLOG = 1024
 
 
 def listen(port: int, address: str = "127.0.0.1") -> socket.socket:
-    """A socket that lets callers wait until it is served; port 0 takes a free one, OSError if it is taken."""
+    """A listening socket. Port 0 means a free one. Raises OSError if the port is taken."""
     # Without the protocol asyncio does not know it for TCP, leaves Nagle on, and every call takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -28,7 +28,7 @@ def port_of(listener: socket.socket) -> int:
 
 
 def is_from_here(headers: Iterable[tuple[bytes, bytes]], port: int) -> bool:
-    """Whether a request is for this address, and not sent by a page of another site that is open in a browser."""
+    """Whether a request is for this address and was not sent by a page of another site in a browser."""
     found = {name.lower(): value.decode("latin-1") for name, value in headers}
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
     origin = found.get(b"origin", "")

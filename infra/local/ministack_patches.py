@@ -1,7 +1,8 @@
-"""What is changed of MiniStack, from outside and nowhere else: a module for each fault, and here where it is put.
+"""All changes of MiniStack, made from outside: a module for each fault; this one installs them.
 
-docs/upstream.md tells each fault with its cause, so that it can be offered to MiniStack. The patches know MiniStack's
-insides, so they fit one release; tests/contract/test_ministack_patches.py says what to look at before another is taken.
+docs/upstream.md describes each fault with its cause, so that fixes can be offered to MiniStack. The patches depend on
+internals, so they fit one release; tests/contract/test_ministack_patches.py says what to check before another one is
+used.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from infra.local.remembered_parses import KEPT, judging, remembering, tokenizing
 from infra.local.steady_time import SteadyTime
 
 RELEASE = "1.5.33"
-# What MiniStack finds out about the text of a number.
+# MiniStack's functions about texts of numbers.
 JUDGED = ("_number_error", "_number_size_bytes", "_partiql_number_param_error", "_ddb_canonicalize_number")
 # What is replaced, by MiniStack's module.
 REPLACED = {
@@ -41,7 +42,7 @@ REPLACED = {
 
 
 def install(*, reads: bool = True, parses: bool = True, queues: bool = True) -> None:
-    """Take effect for this process, however often it is asked; what is already there stays.
+    """Install the patches in this process; may be called several times.
 
     JSON is read and written, and items are measured and copied, in a shorter way. `reads`: a query looks only at its
     part of a partition; `parses`: a statement is parsed once; `queues`: a receive that waits is woken, and delays do

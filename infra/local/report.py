@@ -14,7 +14,7 @@ _TOLD = (("mailings", "mailing"), ("sent", "message"))
 
 
 def run(environ: Mapping[str, str], day: str) -> str:
-    """Send the report and say what came of it; CallFailed where it was not sent."""
+    """Send the report and print the result. Raises CallFailed if it was not sent."""
     sent = RunningService.found(environ, "report").call("POST", "/api/reports/daily", json={"day": day or None})
     mailings, messages = ("1 " + name if sent[key] == 1 else f"{sent[key]} {name}s" for key, name in _TOLD)
     about = f"{sent['day']}: {mailings}, {messages} sent"
@@ -26,7 +26,7 @@ def run(environ: Mapping[str, str], day: str) -> str:
 
 
 def main() -> int:
-    """Exit code 0 if the report was sent."""
+    """Returns 0 if the report was sent."""
     parser = argparse.ArgumentParser(prog="report", description=__doc__)
     parser.add_argument("day", nargs="?", default="", help="a date such as 2026-03-02; by default today so far")
     given = parser.parse_args()

@@ -35,7 +35,7 @@ class RouteTable:
                 self._literal.add(route)
 
     def match(self, path: str) -> Match | None:
-        """The route for a path that begins with a slash; None if there is none."""
+        """The route for a path that begins with a slash, None if there is none."""
         if path != "/" and path.endswith("/"):
             path = path[:-1]
         if path in self._literal:

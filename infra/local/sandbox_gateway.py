@@ -32,7 +32,7 @@ _LARGEST = 2**63 - 1
 
 
 class RefusedError(Exception):
-    """The contract is not kept; carries the HTTP status."""
+    """The request breaks the contract; has the HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class RefusedError(Exception):
 
 
 class _LostError(Exception):
-    """The message is not answered."""
+    """The message gets no answer."""
 
 
 class SandboxGateway:
@@ -86,7 +86,7 @@ class SandboxGateway:
         await answer(send, status, b"application/json", json.dumps(reply).encode())
 
     def _play(self, message: dict[str, Any]) -> None:
-        """Raises RefusedError, or _LostError, if the message is to a number that plays another part."""
+        """Raises RefusedError or _LostError if the message is to a test number."""
         nth = self._played[message["id"]] = self._played.pop(message["id"], 0) + 1
         if len(self._played) > _REMEMBERED:
             self._played.popitem(last=False)
@@ -97,7 +97,7 @@ class SandboxGateway:
             raise RefusedError(answer.http_status, answer.words or "as this number says")
 
     def _take(self, message: dict[str, Any]) -> None:
-        """A message whose id is known is not taken again: this gateway recognises ids, as long as it runs."""
+        """Accept a message. One with a known id is not accepted again: this gateway recognises ids while it runs."""
         if message["id"] in self._known:
             self._repeated += 1
             return
@@ -108,7 +108,7 @@ class SandboxGateway:
         self._latest.append(message)
 
     def summary(self) -> dict[str, object]:
-        """What came so far; phone numbers show their last two digits only."""
+        """The messages so far; phone numbers show only their last two digits."""
         return {
             "accepted": self._accepted,
             "repeated": self._repeated,

@@ -1,4 +1,4 @@
-"""The senders in a process of their own, as they are on AWS: sending then takes no time from API and dispatcher.
+"""The senders in their own process, as on AWS, so that sending takes no time from API and dispatcher.
 
 `python -m infra.local.senders` reads its environment as a line of JSON, says `ready`, and ends when its standard input
 does. What it logs goes to standard error.
@@ -17,7 +17,7 @@ from infra.local.workers import BATCH_BOUND, SENDERS, event_sources, log_as_the_
 
 
 def main() -> None:
-    """Send until nobody wants it any more; a running batch may take a few seconds to its end."""
+    """Send until standard input ends; a running batch may take a few seconds more."""
     line = sys.stdin.readline()
     if not line:
         return

@@ -1,4 +1,4 @@
-"""Keeps the emulated queues going when this machine's clock is set back: those of AWS have a clock of their own."""
+"""Keeps the emulated queues working when this machine's clock is set back; AWS's queues have their own clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST = 930.0  # seconds that a message can be hidden: the longest delay, and 
 
 
 class SteadyTime:
-    """The module `time` with a `time` that never goes back: if the clock does, it goes on from where it was."""
+    """The module `time` with a `time` that never goes back: if the clock does, it continues from where it was."""
 
     def __init__(self, wall: Callable[[], float] = time.time, steps: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._steps = wall, steps

@@ -43,14 +43,14 @@ class Store:
         return self._directory / f"{kind}-{number:06d}.jsonl"
 
     def _numbers(self, kind: str) -> list[int]:
-        """The generations of which there is a snapshot, or a journal."""
+        """The generations that have a snapshot, or a journal."""
         found = map(_NAME.fullmatch, os.listdir(self._directory))
         return sorted(int(match[2]) for match in found if match and match[1] == kind)
 
     # -- loading
 
     def load(self) -> None:
-        """Have the engine's state as it was; DamagedError for a file that is not as it was written, which stays so."""
+        """Restore the engine's state. Raises DamagedError for a damaged file, which is not changed."""
         for unfinished in self._directory.glob("*.tmp"):
             unfinished.unlink()
         snapshots, journals = self._numbers("snapshot"), self._numbers("journal")
@@ -96,7 +96,7 @@ class Store:
                 self._queues = text
 
     def _begin(self) -> None:
-        """The first generation: empty, or what an earlier version has left."""
+        """Start the first generation: empty, or from the data of an earlier version."""
         left = [self._directory / f"{name}.json" for name in _MINISTACK if (self._directory / f"{name}.json").exists()]
         for path in left:
             self._engine.restore_of_ministack(path.stem, _ministack_state(path, self._engine))
@@ -135,7 +135,7 @@ class Store:
                 self._setup = entry[1]
 
     def undo_setup(self) -> None:
-        """Have tables and secrets as the journal has them."""
+        """Restore tables and secrets from the journal."""
         self._engine.set_up(self._setup)
 
     @property
@@ -146,7 +146,10 @@ class Store:
     # -- snapshots
 
     def rotate(self) -> int:
-        """Begin the next generation's journal, and answer its number; OSError leaves the present one in use."""
+        """Start the next generation's journal.
+
+        Returns its number. If it raises OSError, the current one stays in use.
+        """
         old = self._journal
         before = (old.length, old.count)
         number = old.number + 1
@@ -160,7 +163,7 @@ class Store:
         return number
 
     def save(self, number: int, *, queues: bool) -> None:
-        """Write the snapshot with which a generation begins, and read it back; OSError or DamagedError leaves none."""
+        """Write the snapshot of a generation and read it back. If it raises OSError or DamagedError, there is none."""
         path = self._path("snapshot", number)
         temporary = path.with_suffix(".tmp")
         try:
@@ -195,7 +198,7 @@ class Store:
             yield line([["queues", self._engine.queues()]])
 
     def forget_old(self) -> None:
-        """Remove what is older than the snapshot before the newest."""
+        """Remove files older than the second newest snapshot."""
         snapshots = self._numbers("snapshot")
         kept = snapshots[-2] if len(snapshots) > 1 else 0
         for kind in ("snapshot", "journal"):
@@ -204,7 +207,7 @@ class Store:
                     self._path(kind, number).unlink()
 
     def close(self) -> None:
-        """End the journal: what was written is all there is."""
+        """End the journal."""
         self._journal.end()
         self._journal.close()
 

@@ -1,4 +1,4 @@
-"""One local run: what it starts in which order, what it watches, and how all of it ends.
+"""One local run: starts its processes in order, watches them, and ends them.
 
 One process holds the dispatcher and the schedules and watches the others: those that answer HTTP, and the senders. The
 emulator is a process of its own that outlives a killed service; fronts, senders and sandbox gateway do not.
@@ -37,7 +37,7 @@ _NO_GATEWAY = "none: messages are taken and not sent (GATEWAY=sandbox)"
 
 
 class StartError(Exception):
-    """The run cannot begin; the text is for the person at the terminal."""
+    """The run cannot start; the text is for a person."""
 
 
 class Run:
@@ -58,7 +58,7 @@ class Run:
         self._trouble = ""  # why nothing can be written at this moment
 
     def execute(self, listener: socket.socket, url: str) -> bool:
-        """Start everything, watch it until `ask_to_stop`, and end it; whether all could be written to the end."""
+        """Start everything, watch it until `ask_to_stop`, and end it. Returns whether all data could be saved."""
         self._url = url
         try:
             about_user = self._start(listener)
@@ -77,7 +77,7 @@ class Run:
         return saved
 
     def ask_to_stop(self) -> None:
-        """Let `execute` end. Asked twice, nothing is waited for; the emulator saves its data all the same."""
+        """Let `execute` end. If it is called twice, nothing is waited for, but the emulator still saves its data."""
         if self._stopping.is_set():
             if self._emulator is not None:
                 self._emulator.stop(bound=0)
@@ -87,7 +87,7 @@ class Run:
     # --- start
 
     def _start(self, listener: socket.socket) -> str:
-        """Processes first, so that they come up while this one imports; answers what is to be told about the user."""
+        """Start processes first, so that they start while this one imports. Returns what to tell about the user."""
         if not (self._local.gateway_url or self._local.gateways) and self._local.gateway in ("", "http"):
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
         self._senders = SendersProcess()
@@ -146,7 +146,7 @@ class Run:
     # --- watch
 
     def _watch(self) -> None:
-        """What ends before its time is started again where it was, and what a log has too much is put away."""
+        """Restart processes that have ended, and rotate logs that are too long."""
         for name in ("service", "emulator", "sandbox"):
             logs.rotate(self._directory.log(name))
         if self._sandbox is not None:
@@ -159,7 +159,7 @@ class Run:
             self._watch_emulator(self._emulator)
 
     def _watch_emulator(self, emulator: Emulator) -> None:
-        """An emulator that ended begins again with its data; StartError, and all ends, if it cannot."""
+        """Restart an emulator that has ended, with its data. Raises StartError if that fails, which ends the run."""
         if not emulator.alive():
             self._say("The emulator ended and was started again. No data was lost.")
             try:
@@ -179,7 +179,7 @@ class Run:
             front.tell_trouble(trouble)
 
     def _prepare(self) -> None:
-        """Give an emulator that began again its queues, and have what was on them sent again."""
+        """Create the queues in a restarted emulator, and have their contents sent again."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from chalicelib.config import Settings
@@ -198,7 +198,7 @@ class Run:
     # --- end
 
     def _end(self) -> bool:
-        """In the order of need: who calls ends before who is called. Whether the emulator could write what it had."""
+        """End the processes, callers before those they call. Returns whether the emulator could save its data."""
         self._directory.service_file.unlink(missing_ok=True)
         for child in (*self._fronts, self._senders):
             if child is not None:
@@ -221,7 +221,7 @@ class Run:
     # --- the terminal
 
     def _kind(self) -> str:
-        """What is said of a gateway whose address nobody has set, or of several."""
+        """The text for a gateway without an address, or for several."""
         if self._local.gateways:
             return "several (GATEWAYS)"
         declaration = os.environ.get("GATEWAY_DECLARATION", "").strip()

@@ -51,7 +51,7 @@ class WebServer:
         self._thread = threading.Thread(target=self._accept, name="web-server", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer; returns at once."""
+        """Start answering; returns at once."""
         # Who waits in `accept` is woken in turn: the connections are shared evenly among the processes.
         self._listener.setblocking(True)
         self._thread.start()

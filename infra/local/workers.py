@@ -45,7 +45,7 @@ def aws_client(name: str) -> Any:
 
 
 def create_resources(settings: Settings) -> None:
-    """Make the tables and queues exist at AWS_ENDPOINT_URL, with what earlier versions left in them."""
+    """Create the tables and queues at AWS_ENDPOINT_URL, and move data of earlier versions."""
     dynamodb = aws_client("dynamodb")
     provision(settings, dynamodb, aws_client("sqs"))
     move_ledger.move(settings, dynamodb, service_logger.info)
@@ -98,16 +98,16 @@ class Service:
 
     def start(self) -> None:
         """Begin to poll and to tick; returns at once."""
-        for worker in Worker:  # what was heard of before does not count, and everyone is given time to begin
+        for worker in Worker:  # earlier heartbeats do not count, and all workers get time to start
             bootstrap.get_services().heartbeats.beat(worker)
         self._event_sources.start()
 
     def set_going(self, queues_lost: bool = True) -> None:
-        """Who worked before was killed: have what they had in hand, or all that was on lost queues, done soon."""
+        """Continue the work of killed workers soon: what they worked on, or everything on lost queues."""
         self._event_sources.fire_soon("tick")
         bootstrap.get_services().feeder.restart_all(queues_lost)
 
     def stop(self) -> None:
-        """Take nothing new. Batches that need longer than a few seconds are left: their messages come back."""
+        """Take nothing new. Batches that take more than a few seconds are abandoned; their messages come back."""
         if not self._event_sources.stop(BATCH_BOUND):
             logger.warning("a running batch was left, its messages come back when their visibility ends")
