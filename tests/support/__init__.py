@@ -1,4 +1,4 @@
-"""What the tests stand on: four ways to have the service run, from the quickest to the most real.
+"""Support for tests: four ways to run the service, from the fastest to the most realistic.
 
 1. A repository or the REST API over tables in the test's own process; time stands still. (api, aws)
 2. A simulation: all functions work on a virtual clock, in an order drawn from a seed, and hours pass in seconds: what
@@ -6,7 +6,7 @@
 3. `make run` as processes of this machine, with a real HTTP gateway that misbehaves. (local_run, faulty_gateway)
 4. The package, deployed by CloudFormation into an emulator: MiniStack, LocalStack or LocalEmu. (deployment)
 
-Take the first that can show what the test is about.
+Use the first one that can show what the test is about.
 
 In the test's process:
     aws.py               DynamoDB and SQS without a server: MiniStack's handlers, with a hook before and after each call

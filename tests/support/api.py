@@ -57,7 +57,7 @@ class Reply:
 
 @dataclass
 class Api:
-    """Makes requests. `token` is what it sends if a request says nothing else."""
+    """Makes requests, with `token` unless a request has another one."""
 
     front: HttpFront
     services: Services
@@ -136,7 +136,7 @@ class Api:
         return (self.clock.now() + timedelta(**span)).isoformat()
 
     def queued_units(self) -> list[dict[str, Any]]:
-        """What was put on the dispatch queue, to be seen now or later; taken from it."""
+        """Take all units from the dispatch queue, visible or delayed."""
         url = self.sqs.get_queue_url(QueueName=self.services.settings.dispatch_queue)["QueueUrl"]
         units = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
@@ -146,7 +146,7 @@ class Api:
 
 @contextmanager
 def quick_passwords() -> Iterator[None]:
-    """Hash with the least work; the real parameters take 50 ms for every hash."""
+    """Hash passwords with little work, because the real parameters take 50 ms each."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     with mock.patch.object(passwords, "hasher", return_value=quick):
         passwords.nobodys_hash.cache_clear()
@@ -156,13 +156,13 @@ def quick_passwords() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _connections() -> tuple[dict[str, Any], Tables]:
-    """Clients and models, which take half a second to make and know nothing of the service they are used in."""
+    """AWS clients and models, which are shared because they take half a second to make."""
     clients = {"dynamodb": aws_client("dynamodb"), "sqs": aws_client("sqs")}
     return clients, bind(Settings(), clients["dynamodb"])
 
 
 def _with_users(services: Services, clients: dict[str, Any]) -> dict[Role, str]:
-    """Make tables, queues and a user of each role; answers their tokens."""
+    """Create tables, queues and a user of each role. Returns their tokens."""
     provision(services.settings, clients["dynamodb"], clients["sqs"])
     for role in Role:
         services.users.create(str(role), PASSWORD, role)

@@ -1,8 +1,8 @@
 """DynamoDB and SQS inside the test's own process: MiniStack's handlers without a server or a socket.
 
-moto, which serves the other tests, has no PartiQL with parameters. Every call passes `before` and `after`, so that a
-test can let it fail, lose its answer, or stop the caller at exactly that point. The calls are taken below boto3 and
-PynamoDB but above botocore's serialising and signing, which is where nearly all of their time goes.
+moto, which other tests use, has no PartiQL with parameters. Every call goes through `before` and `after`, so that a
+test can make it fail, lose its answer, or stop the caller at exactly that point. Calls are intercepted below boto3 and
+PynamoDB, but above botocore's serialising and signing, which take nearly all of their time.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class InProcessAws:
     before: Callable[[Call], None] = lambda call: None
     after: Callable[[Call], None] = lambda call: None
     queues_changed: Callable[[], None] = lambda: None
-    # How botocore waits before it tries again, with which chance, and for which process it counts its tries.
+    # botocore's waits between retries, their random source, and the process that its tries are counted for.
     wait: Callable[[float], None] = lambda seconds: None
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     caller: Callable[[], str] = lambda: ""
@@ -56,7 +56,7 @@ class InProcessAws:
     _retries: dict[tuple[str, int], Retries] = field(default_factory=dict)
 
     def call(self, client: BaseClient, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one call as botocore would, which tries again what is worth it."""
+        """Carry out one call as botocore does, with its retries."""
         key = self.caller(), id(client)
         if key not in self._retries:
             self._retries[key] = Retries(client.meta.config.retries["total_max_attempts"], self.rng.random)
@@ -95,7 +95,7 @@ class InProcessAws:
 
     @staticmethod
     def _answered(handling: Coroutine[Any, Any, Any]) -> Any:
-        """What a handler answers. It waits for nothing, so it needs no event loop, but for a poll that waits."""
+        """The answer of a handler. It needs no event loop, because it waits for nothing, except for a long poll."""
         try:
             handling.send(None)
         except StopIteration as ended:
@@ -120,7 +120,9 @@ class InProcessAws:
 
 @contextmanager
 def nothing_reaped() -> Iterator[None]:
-    """MiniStack's reaper removes what has expired by the machine's clock, to which a test's items are long past."""
+    """Switch off MiniStack's reaper, which would remove items of tests, because they are expired by the machine's
+    clock.
+    """
     from ministack.services import dynamodb
 
     class Unreaped(type(dynamodb._ttl_settings)):

@@ -1,7 +1,7 @@
 """botocore's own retries, in "standard" mode, for calls that never reach its endpoint.
 
-What is tried again, how often, after which pause and with which quota is decided by botocore's own classes
-(botocore/retries/standard.py); only the sleep is the caller's.
+botocore's own classes (botocore/retries/standard.py) decide what is retried, how often, after which pause and with
+which quota; only the sleep is the caller's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Retries:
     def carry_out(
         self, model: OperationModel, send: Callable[[], dict[str, Any]], wait: Callable[[float], None]
     ) -> dict[str, Any]:
-        """The answer of the first attempt that botocore is content with; what the last one raised if there is none."""
+        """The answer of the first attempt that botocore accepts. Raises the last attempt's error if there is none."""
         request_context: dict[str, Any] = {}
         attempt = 1
         while True:

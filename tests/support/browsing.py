@@ -1,4 +1,4 @@
-"""The admin UI as a browser without a screen sees it: pages, links, forms and cookies, over the app in the process."""
+"""A browser for the admin UI without a screen: pages, links, forms and cookies, over the app in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Browser:
-    """Keeps cookies, follows redirects, and sends with a form what our own page would put into it."""
+    """Keeps cookies, follows redirects, and sends forms with the hidden fields of our pages."""
 
     api: Api
     host: str = "127.0.0.1:8000"
@@ -40,21 +40,21 @@ class Browser:
         follow: bool = True,
         csrf: str | None = None,
     ) -> Reply:
-        """A form, with the token of the page that was read last unless another one is given."""
+        """Send a form, with the CSRF token of the last page unless another one is given."""
         token = self.csrf if csrf is None else csrf
         values = {**({"csrf": token} if token else {}), **(fields or {})}
         given = {"Content-Type": FORM, "Origin": f"http://{self.host}", **(headers or {})}
         return self._request("POST", path, urlencode(values, doseq=True).encode(), given, follow)
 
     def upload(self, path: str, text: str | bytes, *, csrf: str | None = None) -> Reply:
-        """A file, as our script sends it: the answer says where to look next in HX-Redirect."""
+        """Send a file as our script does: the answer's HX-Redirect is the next page."""
         raw = text.encode() if isinstance(text, str) else text
         token = self.csrf if csrf is None else csrf
         given = {"Content-Type": "text/csv", "Origin": f"http://{self.host}"}
         return self._request("POST", path, raw, {**given, "HX-Request": "true", "X-CSRF-Token": token}, False)
 
     def send_bytes(self, path: str, raw: bytes) -> Reply:
-        """A piece of a file, as our script sends it to be looked at."""
+        """Send a piece of a file for a look, as our script does."""
         given = {"Content-Type": "application/octet-stream", "Origin": f"http://{self.host}", "X-CSRF-Token": self.csrf}
         return self._request("POST", path, raw, {**given, "HX-Request": "true"}, False)
 
@@ -65,7 +65,7 @@ class Browser:
         return answer
 
     def go_on_as(self, role: Role) -> None:
-        """Be signed in as the user of a role, who was before the test began."""
+        """Continue as the user of a role, with a session from before the test."""
         cookies, self.csrf = self.api.signed_in[role]
         self.cookies |= cookies
 
@@ -97,7 +97,7 @@ def text_of(reply: Reply) -> str:
 
 
 def carried(page: Reply) -> dict[str, str]:
-    """What the first form of a page's own part sends along unseen."""
+    """The hidden fields of the first form in the page's own part."""
     form = page.text.partition("<main")[2].partition("<footer")[0].partition("<form")[2].partition("</form")[0]
     return {unescape(name): unescape(value) for name, value in _HIDDEN.findall(form)}
 

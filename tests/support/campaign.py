@@ -27,18 +27,18 @@ OK = Answer(Outcome.ACCEPTED)
 
 @dataclass
 class Campaign:
-    """The API for what people ask, the simulation for what happens meanwhile."""
+    """The API for requests, the simulation for what happens meanwhile."""
 
     api: Api
     simulation: Simulation
 
     def add_clients(self, count: int, **fields: object) -> list[str]:
-        """So many clients, created by request; answers their ids."""
+        """Create clients by requests. Returns their ids."""
         bodies = [ClientBodyFactory(**fields) for _ in range(count)]
         return [self.api.post("/api/clients", body).json["id"] for body in bodies]
 
     def order(self, **fields: object) -> str:
-        """A mailing, created by request; answers its id."""
+        """Create a mailing by a request. Returns its id."""
         reply = self.api.post("/api/mailing", MailingBodyFactory(**fields))
         assert reply.status == 201, reply.text
         return str(reply.json["id"])
@@ -48,14 +48,14 @@ class Campaign:
         self.simulation.run_until_finished(self.simulation.services.mailings.get(mailing_id), limit)
 
     def send(self, count: int = 1, **fields: object) -> str:
-        """A finished mailing to so many new clients; answers its id."""
+        """Send a mailing to so many new clients and finish it. Returns its id."""
         self.add_clients(count)
         mailing_id = self.order(**fields)
         self.finish(mailing_id)
         return mailing_id
 
     def give_up(self, count: int, **fields: object) -> str:
-        """A finished mailing of which so many messages were given up, and five were sent; answers its id."""
+        """Finish a mailing of which so many messages failed and five were sent. Returns its id."""
         doomed: set[int] = set()
 
         def script(gateway_id: int, nth: int) -> Answer:
@@ -70,7 +70,7 @@ class Campaign:
 
 
 def _admin(users: UserService) -> str:
-    """Make the admin; answers a token."""
+    """Create the admin. Returns a token."""
     users.create("admin", PASSWORD, Role.ADMIN)
     return users.issue_token("admin", PASSWORD, "test").secret
 

@@ -1,4 +1,4 @@
-"""What a table and its indexes take in a second, by partition, as DynamoDB's documentation tells it.
+"""What a table and its indexes can take in a second, by partition, from DynamoDB's documentation.
 
 A partition takes 1,000 write and 3,000 read units a second, whatever the table's mode; a new on-demand table has four
 of them, and so has each of its indexes. Keys lie on them by hash. A table's quota is 40,000 units a second.
@@ -31,7 +31,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one request takes of a table or an index, named `table` or `table/index`, at one hash key."""
+    """The units that one request needs of a table or an index, named `table` or `table/index`, at one hash key."""
 
     resource: str
     hash_key: str
@@ -41,7 +41,7 @@ class Need:
 
 @dataclass(slots=True)
 class _Second:
-    """What was spent in a second; what was too much for it is taken from the next ones."""
+    """The units used in a second; an excess is taken from the next seconds."""
 
     second: int = 0
     spent: float = 0.0
@@ -63,9 +63,9 @@ class Throughput:
         self._tables: dict[tuple[str, Kind], _Second] = {}
 
     def lacking(self, needs: Iterable[Need], now: datetime) -> tuple[Need, str] | None:
-        """The first need that cannot be met in this second, and whether the "partition" or the "table" is used up.
+        """The first need that this second cannot meet, and whether the "partition" or the "table" is used up.
 
-        What is larger than a whole second's share is let through by a second of which nothing was spent yet.
+        A need above a whole second's units is allowed if nothing of the second is used yet.
         """
         second = int(now.timestamp())
         for need in needs:

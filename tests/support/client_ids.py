@@ -1,4 +1,4 @@
-"""The ids of the tests' clients, with a key that is no secret, so that every run has the same ones."""
+"""The ids of the tests' clients, with a fixed key, so that every run has the same ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from chalicelib.domain.client_ids import ClientIds, unkeyed_id_for
 from chalicelib.domain.clients import Client, ClientFields, new_client
 
-# The number makes the clients of benchmarks/budget.json take as many hints as those that it was measured with.
+# With this key the clients of benchmarks/budget.json have as many hints as when it was measured.
 CLIENT_IDS = ClientIds(b"the tests' key, no secret 309")
 client_id_for = CLIENT_IDS.id_for
 
@@ -20,7 +20,7 @@ def new_client_with_id(given: ClientFields, now: datetime) -> Client:
 
 
 class EarlierIds(ClientIds):
-    """Ids as versions without a key gave them."""
+    """Ids as versions without a key made them."""
 
     def id_for(self, phone_number: str, generation: int = 0) -> str:
         return unkeyed_id_for(phone_number, generation)

@@ -1,4 +1,4 @@
-"""Clients in great number, for measuring: kept beside the emulator, and found as quickly as in DynamoDB."""
+"""Very many clients, for measuring: stored beside the emulator, and found as fast as in DynamoDB."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.aws import InProcessAws
 
 
 def _count(tables: Tables, like: Client, count: int) -> None:
-    """Let the counters say that there are so many clients of one tag: a mailing is divided by how many it is for."""
+    """Set the counters to so many clients of one tag, because they decide how a mailing is divided."""
     for name in moves_of([(None, like)], "").totals:
         counter = tables.settings("client-totals", name)
         counter.update(actions=[tables.settings.amount.set(count)])

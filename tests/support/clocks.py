@@ -10,7 +10,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class FrozenClock(SystemClock):
-    """Moves only when a test says so, and by what is slept."""
+    """A clock that only moves when a test moves it or sleeps."""
 
     def __init__(self, start: datetime = START) -> None:
         self.moment = start
@@ -23,7 +23,7 @@ class FrozenClock(SystemClock):
 
 
 class CountingClock(SystemClock):
-    """Does not wait, and says how long it would have."""
+    """A clock that does not wait, but counts how long it would have."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []

@@ -24,7 +24,7 @@ from tests.contract.packaged import FUNCTION
 from tests.support.local_run import ROOT, services_at
 
 STAGE = "test"
-# What a test has no time to wait for.
+# Settings that make tests faster.
 IMPATIENT = {"GATEWAY_READ_TIMEOUT": "1", "MAX_ATTEMPTS": "3", "RETRY_BASE": "1"}
 
 
@@ -39,7 +39,7 @@ class Deployment:
         self.password = ""
 
     def deploy(self, **parameters: str) -> list[str]:
-        """What `python -m infra.deploy` says with these variables; fails if it does."""
+        """Run `python -m infra.deploy` with these variables. Returns its output; fails if it fails."""
         gateway = {"GATEWAY_URL": self._gateway_url, "GATEWAY_TOKEN": "the-token"}
         lines = self._run("infra.deploy", "--package", str(self.package), **gateway, **parameters)
         self.url = next(line.split()[1] for line in lines if line.startswith("Ready: ")).rstrip("/")
@@ -49,15 +49,15 @@ class Deployment:
         return lines
 
     def rollback(self) -> list[str]:
-        """What `make rollback` says; fails if it does."""
+        """Run `make rollback`. Returns its output; fails if it fails."""
         return self._run("infra.rollback", YES="1")
 
     def destroy(self) -> list[str]:
-        """What `make destroy` says; data stays."""
+        """Run `make destroy`, keeping data. Returns its output."""
         return self._run("infra.destroy", YES="1")
 
     def change_template(self, change: Any) -> None:
-        """Let `change` have the package's template before it is deployed."""
+        """Change the package's template before it is deployed."""
         file = self.package / "template.json"
         template = json.loads(file.read_text(encoding="utf-8"))
         change(template)

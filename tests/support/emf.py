@@ -1,4 +1,4 @@
-"""CloudWatch's embedded metric format, as its public specification has it, and records of it in a log."""
+"""CloudWatch's embedded metric format, by its public specification, and its records in a log."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def records(log: str) -> list[dict[str, Any]]:
 
 
 def check(record: dict[str, Any]) -> None:
-    """Raise where CloudWatch would drop a record, or a part of it."""
+    """Raise if CloudWatch would drop a record, or a part of it."""
     _RECORD.validate(record)
     assert len(json.dumps(record)) <= _MAX_BYTES
     for directive in record["_aws"]["CloudWatchMetrics"]:

@@ -1,4 +1,4 @@
-"""The execution environments of the functions: each polls its queue, and is ended and begun anew as Lambda does it."""
+"""Execution environments of the functions: each polls its queue, and is ended and started again as Lambda does."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMEOUTS = {"tick": 60.0, "report": 60.0, "dispatcher": 120.0, "sender": 30.0, "
 
 @dataclass
 class Environments:
-    """The execution environments of the functions. Each has services of its own, made anew after a crash.
+    """The execution environments of the functions. Each has its own services, made again after a crash.
 
     With `threads` the calls of a batch are made at once, by tasks of their own, which freeze between two invocations;
     without, one after the other. With `killed_in_time` an invocation ends at its function's time limit wherever it is.
@@ -89,7 +89,7 @@ class Environments:
         clock.sleep(max(self.tick_after, (following - clock.now()).total_seconds()))
 
     def _poll(self, name: str) -> None:
-        """Poll a queue once it has something to give, as long polling would, without turns for looking in vain."""
+        """Poll a queue when it has messages, as long polling does, without turns for empty looks."""
         queue = self.simulation.runner.sources[name].queue
         now = self.simulation.clock.now()
         visible_at = min((message["visible_at"] for message in self.simulation.queue(queue)), default=None)

@@ -32,7 +32,7 @@ class Heard:
 
 
 class FaultyGateway:
-    """`behave` says for an id and its how-manieth call what comes: ok, garbage, code, an HTTP status, or
+    """`behave` returns, for an id and the number of its call, what happens: ok, garbage, code, an HTTP status, or
 
     reset (the connection breaks), hang (nothing), drip-headers and drip-body (a byte every 0.1 s), endless (a body
     without end), redirect (to another path), says and
@@ -91,7 +91,7 @@ class FaultyGateway:
             return Counter(call.gateway_id for call in self.heard if call.answered == "ok")
 
     def answer(self, path: str, authorization: str, body: bytes) -> str:
-        """Note a call, and say how it is answered."""
+        """Note a call, and return how it is answered."""
         message = json.loads(body)
         with self._lock:
             self._calls[message["id"]] += 1
@@ -159,7 +159,7 @@ class _Server(ThreadingHTTPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away is what many of the tests want."""
+        """Ignore callers that went away, which is what many tests want."""
 
 
 def _handler_for(gateway: FaultyGateway) -> type[BaseHTTPRequestHandler]:

@@ -1,4 +1,4 @@
-"""An empty service is set up once in a process: afterwards the emulator is given what it held then.
+"""Sets up an empty service once in a process; afterwards the emulator's state from then is restored.
 
 Tables, queues and users take 20 ms to make and half a millisecond to put back, and thousands of tests begin with them.
 """
@@ -17,9 +17,9 @@ _kept: dict[Hashable, tuple[bytes, Any]] = {}
 
 
 def set_up(what: Hashable, make: Callable[[], T]) -> T:
-    """What `make` answers the first time; the emulator holds what it held after that, and nothing else.
+    """The result of the first `make`; the emulator's state is what it was after that.
 
-    `what` names all that decides what `make` leaves in an empty emulator. Nobody changes what it answers.
+    `what` identifies everything that `make` depends on. Its result must not be changed.
     """
     if what not in _kept:
         made = make()

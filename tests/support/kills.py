@@ -1,8 +1,8 @@
 """`make kills`: kill -9 of each process of `make run`, and of all at once, at random moments of mailings.
 
-After each mailing the ledger is held against the sandbox gateway's own log: everyone got it, and whoever was called
-more than once has an attempt in their row whose outcome was lost with a killed process. It prints its seed and each
-moment.
+After each mailing the ledger is compared with the sandbox gateway's own log: everyone got it, and a message that was
+called more than once has an attempt in its row whose outcome was lost with a killed process. It prints its seed and
+each moment.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BOUND = 240.0  # seconds that one mailing may take
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One kill, and what came of the mailing: seconds until the last call and the end, how many were called again."""
+    """One kill and the result of its mailing: seconds until the last call and the end, and messages called again."""
 
     victim: str
     called_before: int
@@ -87,7 +87,7 @@ class Home:
         return made[0]
 
     def kill(self, victim: str) -> None:
-        """Kill -9, and start what nothing starts again by itself."""
+        """Kill -9, and restart what does not restart itself."""
         service = psutil.Process(self.run.process.pid)
         emulator = psutil.Process(int(DataDirectory(self.run.data_dir).emulator_lock.holder()))
         children = [child for child in service.children() if child.pid != emulator.pid]

@@ -60,7 +60,7 @@ class LocalRun:
         self.lines: list[str] = []
 
     def ready(self) -> LocalRun:
-        """Read up to the line that says so; it fails if that does not come in time."""
+        """Read output until the ready line; fails if it does not come in time."""
         assert self.process.stdout is not None
         too_late = threading.Timer(BOUND, self.process.kill)
         too_late.start()
@@ -90,7 +90,7 @@ class LocalRun:
         return self.told("Emulator").split()[0]
 
     def end(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
-        """Send a signal; exit code and what was written after the ready line."""
+        """Send a signal. Returns the exit code and the output after the ready line."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=BOUND)
         return self.process.returncode, out, err
@@ -126,7 +126,7 @@ def services_at(endpoint: str, settings: Settings, access: Access = ANYBODY) -> 
 
 @contextmanager
 def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
-    """Starts runs, each with a data directory below this one, and ends whatever is left of them.
+    """Start runs, each with a data directory below this one, and end whatever is left of them.
 
     One process answers their HTTP unless API_PROCESSES says otherwise: each takes a second and a half to start.
     """
@@ -144,7 +144,7 @@ def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
 
 
 def wait_until(condition: Callable[[], object], bound: float = BOUND, every: float | Iterator[float] = 0.05) -> None:
-    """Ask until it is so, after so many seconds each time, or after each of these; fails after `bound` seconds."""
+    """Wait until a condition is true, checked every `every` seconds, or after each of these; fails after `bound`."""
     deadline = time.monotonic() + bound
     pauses = repeat(every) if isinstance(every, float | int) else every
     while not condition():

@@ -1,4 +1,4 @@
-"""What end-to-end tests do with a running service: clients into its directory, mailings ordered and waited for."""
+"""Steps of end-to-end tests with a running service: add clients, create mailings and wait for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ENDED = ("finished", "cancelled", "expired")
 
 
 def add_clients(run: Run, count: int, tag: str = "many", first: int = 0) -> None:
-    """Put so many clients into the directory, whose numbers go on from the first; who is there gets the new tag."""
+    """Add clients with consecutive numbers from `first` on; existing ones get the new tag."""
     now = datetime.now(UTC)
     clients = [
         new_client(ClientFields(f"+7916{number:07d}", tags=(tag,)), now) for number in range(first, first + count)

@@ -13,15 +13,18 @@ import time_machine
 
 from chalicelib.clock import SystemClock
 
-_LONG = timedelta(seconds=5)  # that nobody does anything
+_LONG = timedelta(seconds=5)  # in which no task does anything
 
 
 class Crash(BaseException):
-    """A worker that stops where it is: killed, out of memory, out of time."""
+    """A worker is stopped where it is: killed, out of memory, out of time."""
 
 
 class VirtualClock(SystemClock):
-    """Stands still until all tasks sleep. The emulator's clock moves with it. `skew` is one worker's own error."""
+    """A clock that stands still until all tasks sleep.
+
+    The emulator's clock moves with it. `skew` is a worker's own error.
+    """
 
     def __init__(self, traveller: time_machine.Coordinates, start: datetime) -> None:
         self._traveller = traveller
@@ -44,7 +47,7 @@ class VirtualClock(SystemClock):
         self._traveller.move_to(self.moment)
 
     def set_back(self, span: timedelta) -> None:
-        """Show an earlier time from now on, as when somebody sets the clock; what sleeps does so no longer for that."""
+        """Show an earlier time from now on, as if somebody set the clock. Sleeping tasks do not sleep longer."""
         self.moment -= span
         self._traveller.move_to(self.moment)
         if self.scheduler:
@@ -67,10 +70,10 @@ class SkewedClock(SystemClock):
 
 @dataclass(eq=False)
 class Task:
-    """Something that runs by itself until it ends or is stopped.
+    """A task that runs until it ends or is stopped.
 
-    `ends_at` is when it is killed, wherever it is. One that is `doomed` is killed as soon as it has a turn, and again
-    at every I/O that it tries on its way out. One that is `frozen` has no turns.
+    It is killed at `ends_at`, wherever it is. A `doomed` task is killed at its next turn, and again at every I/O that
+    it tries afterwards. A `frozen` task gets no turns.
     """
 
     name: str
@@ -107,7 +110,7 @@ class Scheduler:
         return task
 
     def wait_until(self, moment: datetime) -> None:
-        """Let the others go on until a moment; called by a task. Raises Crash if its time ends meanwhile."""
+        """Let others run until a moment; called by a task. Raises Crash if the task's time ends meanwhile."""
         task, hub = self.current, self._hub
         assert task is not None
         assert hub is not None
@@ -117,7 +120,7 @@ class Scheduler:
         self.check()
 
     def check(self) -> None:
-        """Raises Crash if the task that runs is to be killed, or its time has ended."""
+        """Raises Crash if the running task must be killed, or its time has ended."""
         task = self.current
         if task and (task.doomed or (task.ends_at and self.clock.moment >= task.ends_at)):
             task.doomed = True
@@ -140,7 +143,7 @@ class Scheduler:
         self._idle.clear()
 
     def doom(self, task: Task) -> None:
-        """Kill a task: whatever it waits for, it has a turn now, and its last one."""
+        """Kill a task: whatever it waits for, it gets a last turn now."""
         task.doomed, task.frozen = True, False
         self._wait(task, self.clock.now())
 
@@ -156,7 +159,7 @@ class Scheduler:
             self._wait(task, self.clock.now())
 
     def io_point(self) -> None:
-        """A place where another task may come in between."""
+        """A point at which other tasks may run."""
         if self.current:
             self.check()
             if self.switching >= 1.0 or self.rng.random() < self.switching:
@@ -221,7 +224,7 @@ class Scheduler:
         heappush(self._waiting, (moment, self._places, task))
 
     def shift(self, span: timedelta) -> None:
-        """Move everything that is waited for, with the clock."""
+        """Shift all waits, together with the clock."""
         self._waiting = [(moment + span, place, task) for moment, place, task in self._waiting]
         for task in self.tasks:
             task.wake_at += span

@@ -26,10 +26,10 @@ NO_CONNECTION = Answer(Outcome.FAILED, Cause(Reason.NO_CONNECTION))
 
 @dataclass(frozen=True, slots=True)
 class GatewayCall:
-    """One call that reached the gateway: what it made of it, and what its caller heard of that.
+    """One call that reached the gateway: what the gateway did, and what its caller learned.
 
-    `received` says that the person got a text message for it: one that is repeated is no message to a gateway that
-    recognises ids.
+    `received` says that the person got a text message for it; a gateway that recognises ids sends none for a repeated
+    call.
     """
 
     at: datetime
@@ -44,11 +44,11 @@ class GatewayCall:
 
 @dataclass
 class ScriptedGateway:
-    """Answers as the test says, and keeps its own log: what it accepted is what clients got.
+    """Answers as the test says, and keeps its own log: clients got what it accepted.
 
-    `script` says for an id and its how-manieth call what the gateway makes of it; `everybody` is what it answers all
-    alike, whoever they are, as long as it is set. A call that takes longer than `read_limit` is given up by the
-    adapter, which knows no more then, while the gateway did what it did. Seconds, all of them.
+    `script` returns, for an id and the number of its call, what the gateway does. `everybody` is the answer to all
+    calls while it is set. The adapter gives up a call that takes longer than `read_limit` and does not know its
+    outcome, while the gateway did what it did. Times are in seconds.
     """
 
     clock: VirtualClock
@@ -75,7 +75,7 @@ class ScriptedGateway:
     log: list[GatewayCall] = field(default_factory=list)
     # Ids that were called while another call for them was still going on: two senders at once.
     overlaps: list[int] = field(default_factory=list)
-    # How often each id was to be sent, a connection or not.
+    # How often sending of each id was tried, with or without a connection.
     tried: Counter[int] = field(default_factory=Counter)
     _calls: Counter[int] = field(default_factory=Counter)
     _taken: Counter[datetime] = field(default_factory=Counter)

@@ -44,7 +44,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 @dataclass
 class Simulation:
-    """The service, and the levers that a test has."""
+    """The service, and what a test can do with it."""
 
     aws: InProcessAws
     clock: VirtualClock
@@ -107,7 +107,7 @@ class Simulation:
         self.scheduler.run_until(self.clock.now() + timedelta(seconds=seconds))
 
     def run_quietly_for(self, seconds: float) -> None:
-        """Let time pass in which nothing is to be done: ticks come seldom until shortly before its end."""
+        """Let time pass in which there is nothing to do: ticks are rare until shortly before its end."""
         assert self.workers is not None
         each_minute, self.workers.tick_after = self.workers.tick_after, QUIET_TICK
         self.run_for(max(0, seconds - QUIET_TICK - 60))
@@ -139,7 +139,7 @@ class Simulation:
         return rows
 
     def ledger_items(self) -> list[dict[str, Any]]:
-        """Every item of the ledger, as the emulator holds it: nothing is asked of it."""
+        """Every item of the ledger, directly from the emulator's memory."""
         table = emulated_dynamodb._tables[self.settings.ledger_table]
         return [item for shard in table["items"].values() for item in shard.values()]
 
@@ -174,7 +174,7 @@ class Simulation:
         return messages
 
     def set_clock_back(self, span: timedelta) -> None:
-        """Set the clock of all workers back; that of the queues is another, and goes on as it was."""
+        """Set the clock of all workers back; the queues have another clock, which continues."""
         self.clock.set_back(span)
         for queue in emulated_sqs._queues.values():
             for message in queue["messages"]:
@@ -198,7 +198,7 @@ class Simulation:
 
     @contextmanager
     def killed_at(self, cut: int) -> Iterator[list[object]]:
-        """What is done meanwhile is killed at its call of AWS with this number, counted from 1, if it makes so many.
+        """Kill what is done meanwhile at its AWS call with this number, counted from 1, if it makes so many.
 
         Yields the calls, that one among them.
         """
@@ -217,7 +217,7 @@ class Simulation:
             self.aws.before = before
 
     def bodies(self, queue: str) -> list[str]:
-        """What is on a queue, taken from it."""
+        """Take all messages from a queue."""
         url = self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         found: list[str] = []
         while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):

@@ -1,4 +1,4 @@
-"""DynamoDB's manners that MiniStack lacks: partitions that are used up, and transactions in each other's way.
+"""Limits of DynamoDB that MiniStack lacks: partitions that are used up, and transactions that conflict.
 
 A write is measured where the engine stores an item, by what really changes in the table and in each index; one that
 there is no room for is not stored, and is answered as the API Reference says for its operation:
@@ -61,7 +61,7 @@ class _Transaction:
 
 @dataclass
 class TableLimits:
-    """Stands between the callers and the engine; everything is off until it is switched on.
+    """Stands between callers and engine; everything is off until it is switched on.
 
     `capacity` limits what tables take. A transaction takes `transaction_takes` seconds, during which it holds its
     items; None: no time at all, and nobody meets it. `unprocessed` is how likely a key of a BatchGetItem is left.

@@ -17,7 +17,7 @@ _LONG = timedelta(seconds=5)
 
 
 class TurnLock:
-    """A lock for tasks of one thread: who finds it taken lets the others go on."""
+    """A lock for tasks of one thread: a task that finds it taken lets others run."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -57,8 +57,8 @@ class TurnQueue(Generic[T]):
 class ThreadTasks(Executor):
     """The threads of one execution environment, each of them a task.
 
-    They have turns only while the environment is awake: Lambda freezes it between two invocations, and a thread that
-    is still at work then goes on with the next one, however much later that is.
+    They get turns only while the environment is awake: Lambda freezes it between two invocations, and a thread that is
+    still working continues in the next one, however much later.
     """
 
     def __init__(self, scheduler: Scheduler, name: str, crashed: Callable[[], None]) -> None:

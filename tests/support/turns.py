@@ -1,4 +1,4 @@
-"""How a gateway answers by turns: who comes first is what counts, not ids, which are drawn anew in every run."""
+"""Answers of a gateway in turn: by the order of calls, not by ids, which differ in every run."""
 
 from __future__ import annotations
 
