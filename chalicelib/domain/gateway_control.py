@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .deadlines import is_over
 from .errors import Invalid
@@ -60,6 +61,13 @@ class GatewayChange:
     cause: Cause | None = None
 
 
+class TroubledCall(NamedTuple):
+    """A call of which nothing came: when it began, and the id of its message."""
+
+    at: datetime
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayControl:
     """The shared state of the gateway.
@@ -77,7 +85,7 @@ class GatewayControl:
     opened_at: datetime | None = None
     last_stop: tuple[datetime, datetime] | None = None  # from when until when the circuit was last open
     trips: int = 0
-    troubled: tuple[str, ...] = ()  # messages (ids) that senders noted as failed since one was answered
+    troubled: tuple[TroubledCall, ...] = ()  # since one was answered, as far as senders have told; the earliest first
     held: bool = False
     held_by: str = ""
     held_at: datetime | None = None
@@ -263,11 +271,11 @@ class GatewayControl:
         """The control with another monthly budget."""
         return replace(self, month_budget=budget, revision=self.revision + 1, changed_by=by, changed_at=now)
 
-    def noting(self, troubled: set[str], refused: set[str], refusal: Cause | None) -> GatewayControl:
-        """The control with these messages in trouble, and these that were refused in a row with one answer."""
+    def noting(self, troubled: Sequence[TroubledCall], refused: set[str], refusal: Cause | None) -> GatewayControl:
+        """The control with these calls in trouble, and these messages that were refused in a row with one answer."""
         return replace(
             self,
-            troubled=tuple(sorted(troubled)),
+            troubled=tuple(troubled),
             refused=tuple(sorted(refused)),
             refusal=refusal,
             revision=self.revision + 1,

@@ -3,38 +3,52 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from .gateway_control import SAME_REFUSALS, GatewayControl
+from .deadlines import is_over
+from .gateway_control import PROBE_LEASE, SAME_REFUSALS, GatewayControl, TroubledCall
 from .messages import Attempt, Outcome
 from .reasons import Cause
 
 REMEMBERED = 5000  # latest calls of a sender
+# In a row, that say something about the gateway: of one that fails 4 of 10 calls so many in a row fail once in 1.5
+# million, of one that fails 9 of 10 within 39 (docs/decisions/0016-when-the-circuit-opens.md).
+CALLS_IN_A_ROW = 15
+# After the first call in trouble that a sender tells the others: whoever has an answer by then knows, and says so.
+KNOWN_AFTER = timedelta(seconds=2)
 SHARED_REFUSALS = 3  # in a row; from then on a sender notes them for the others
 # How long after the gateway took a message a single answer about the account is not believed.
 _ENOUGH = 10  # calls; with fewer, their share of refusals means little
 _TRUSTED_FOR = timedelta(seconds=60)
 
 
+def is_outage(calls: Collection[TroubledCall], threshold: int) -> bool:
+    """Whether calls in a row that failed, and their messages, are so many that it is the gateway."""
+    return len(calls) >= max(CALLS_IN_A_ROW, threshold) and len({call.message for call in calls}) >= threshold
+
+
 @dataclass(slots=True)
 class Run:
     """What one sender has seen in a row.
 
-    `troubled` are messages in trouble since the last answer, `refused` are messages that were refused with the same
-    answer since the gateway last took one.
+    `troubled` are calls in trouble that began after the latest one that was answered, `refused` are messages that were
+    refused with the same answer since the gateway last took one.
+
+    A row is in the order in which calls began: of calls at the same time those that fail by taking too long end last.
     """
 
-    troubled: set[str] = field(default_factory=set)
+    troubled: set[TroubledCall] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
     refusal: Cause | None = None
+    answered_at: datetime | None = None  # when the latest call began that was taken or refused
     # The times of calls, and whether they were taken; only calls that were accepted or got "too many".
     answers: deque[tuple[datetime, bool]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     accepted_at: datetime | None = None
 
     def __copy__(self) -> Run:
-        return Run(set(self.troubled), set(self.refused), self.refusal)
+        return Run(set(self.troubled), set(self.refused), self.refusal, self.answered_at)
 
     def taken_before(self, moment: datetime) -> tuple[int, float]:
         """How many messages the gateway took in the second before a moment, and their share of all calls.
@@ -45,32 +59,43 @@ class Run:
         refused = len(taken) - sum(taken)
         return sum(taken), 1 - refused / max(_ENOUGH, len(taken))
 
-    def add(self, attempts: Sequence[tuple[str, Attempt]]) -> tuple[int, bool]:
+    def add(self, attempts: Sequence[tuple[str, Attempt]], threshold: int) -> tuple[bool, bool]:
         """Add attempts.
 
-        Returns the largest number of messages in a row that were in trouble, and whether the gateway said that it takes
-        nothing from this account and has not taken anything lately.
+        Returns whether at any moment so many calls in a row were in trouble that it is the gateway, and whether it said
+        that it takes nothing from this account and has not taken anything lately.
         """
-        longest, blocked = 0, False
+        outage, blocked = False, False
         for message, attempt in attempts:
             match attempt.outcome:
                 case Outcome.ACCEPTED:
-                    self.forget()
+                    self._answered(attempt.at)
+                    self.refused, self.refusal = set(), None
                     self.answers.append((attempt.at, True))
                     self.accepted_at = attempt.at
                 case Outcome.REFUSED:
-                    self.troubled.clear()
+                    self._answered(attempt.at)
                     if attempt.cause != self.refusal:
                         self.refused, self.refusal = set(), attempt.cause
                     self.refused.add(message)
                 case Outcome.THROTTLED:  # it works, and is busy
                     self.answers.append((attempt.at, False))
                 case _:
-                    self.troubled.add(message)
+                    if self._is_latest(attempt.at):
+                        self.troubled.add(TroubledCall(attempt.at, message))
                     if attempt.outcome is Outcome.BLOCKED:
                         blocked = blocked or self.accepted_at is None or attempt.at - self.accepted_at > _TRUSTED_FOR
-            longest = max(longest, len(self.troubled))
-        return longest, blocked
+            outage = outage or is_outage(self.troubled, threshold)
+        return outage, blocked
+
+    def _is_latest(self, began: datetime) -> bool:
+        """Whether no call that began then or later was answered."""
+        return began != self.answered_at and is_over(self.answered_at, began, PROBE_LEASE)
+
+    def _answered(self, began: datetime) -> None:
+        self.troubled = {call for call in self.troubled if call.at > began}
+        if self._is_latest(began):
+            self.answered_at = began
 
     def forget(self) -> None:
         """Forget all that was seen."""
@@ -79,11 +104,12 @@ class Run:
 
 @dataclass(slots=True)
 class Trip:
-    """What a sender has seen, to be merged into the shared control; so senders with few messages add up what they see.
+    """What becomes of the shared control by what a sender has seen; senders that see few calls put it together.
 
-    `certain` opens the circuit at once. Otherwise several different messages must fail: one message that the gateway
-    never takes is no sign of trouble. While the circuit is open only a probe counts: calls that were under way when it
-    opened fail too, in each batch of each sender, and an outage of a second would count many times.
+    `certain` opens the circuit at once. Of what is put together only calls count that began KNOWN_AFTER the first of
+    them: until then others may have had answers that they did not tell, for telling each would cost a write. If the
+    circuit is open, only a probe says anything new: what was under way when it was opened fails too, in each batch of
+    each sender, and an outage of a second would count as many.
     """
 
     run: Run
@@ -101,15 +127,16 @@ class Trip:
         self.opened, self.put_back = False, ()
         if control.held or (control.open and not self.probed) or self._is_old(control):
             return None
-        troubled = self.run.troubled | (set() if self.accepted else set(control.troubled))
+        troubled = self._together(control)
         same = not self.accepted and control.refusal == self.run.refusal
         refused = self.run.refused | (set(control.refused) if same else set())
         refusal = self.run.refusal if refused else None
         by_refusals = len(refused) >= SAME_REFUSALS or bool(control.open and refusal and refusal == control.refusal)
-        if not (self.certain or by_refusals or len(troubled) >= self.threshold):
+        known = [call for call in troubled if call.at > troubled[0].at + KNOWN_AFTER]
+        if not (self.certain or by_refusals or is_outage(known, self.threshold)):
             if len(refused) < SHARED_REFUSALS:
                 refused, refusal = set(), None
-            if (troubled, refused) == (set(control.troubled), set(control.refused)):
+            if (tuple(troubled), refused) == (control.troubled, set(control.refused)):
                 return None
             return control.noting(troubled, refused, refusal)
         self.opened = True
@@ -119,6 +146,13 @@ class Trip:
         return control.tripped(
             self.now, wish, last.cause if last else None, last.words if last else "", refusal if by_refusals else None
         )
+
+    def _together(self, control: GatewayControl) -> list[TroubledCall]:
+        """The calls in trouble that this sender and others have seen, in their order: the first, and enough others."""
+        answered_at = self.run.answered_at
+        shared = {call for call in control.troubled if answered_at is None or call.at > answered_at}
+        calls = sorted(self.run.troubled | shared)
+        return [*calls[:1], *calls[1:][-2 * max(CALLS_IN_A_ROW, self.threshold) :]]
 
     def _is_old(self, control: GatewayControl) -> bool:
         """Whether all of it happened before the circuit was last closed, so that it is known already."""

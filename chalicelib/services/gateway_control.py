@@ -157,7 +157,7 @@ class GatewayControlService:
         Slows senders down, opens the circuit, or closes it after a probe.
         """
         with self._lock:
-            longest, blocked = self._run.add(attempts)
+            outage, blocked = self._run.add(attempts, self._threshold)
             run = copy(self._run)
         slowed = self._slow_down([attempt for _, attempt in attempts])
         if not attempts:
@@ -171,8 +171,7 @@ class GatewayControlService:
         if refused and not all(self.is_same_refusal(attempt) for _, attempt in attempts):
             control = self._update(lambda one: one.refused_probe(self._clock.now()) if one.retry_at else None)
             return Noted(feed=True, wait=self._left(control))
-        certain = blocked or longest >= self._threshold
-        return self._after_trouble(run, attempts, probed, certain, slowed, accepted)
+        return self._after_trouble(run, attempts, probed, blocked or outage, slowed, accepted)
 
     def _after_trouble(
         self,
@@ -186,7 +185,10 @@ class GatewayControlService:
         known = self._known
         shared = known is not None and (known.troubled or known.refused)
         certain = certain or probed
-        if not certain and not run.troubled and len(run.refused) < SHARED_REFUSALS and not (accepted and shared):
+        answered = accepted or any(attempt.outcome is Outcome.REFUSED for _, attempt in attempts)
+        # What a sender tells costs a write: of a gateway that answers some calls it tells nothing.
+        telling = shared if answered else run.troubled
+        if not certain and not telling and len(run.refused) < SHARED_REFUSALS:
             return Noted(feed=slowed, put_back=self._left_over())
         trip = Trip(
             run=run,

@@ -16,7 +16,7 @@ from ..domain.audit_acts import gateway_act
 from ..domain.budgets import from_millionths, to_millionths
 from ..domain.deadlines import APART
 from ..domain.errors import Unavailable
-from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting
+from ..domain.gateway_control import RETRY_AFTER_AT_MOST, Circuit, GatewayChange, GatewayControl, Setting, TroubledCall
 from ..domain.gateway_routes import shown
 from ..domain.pace import Pace, Spacing, Taken, book
 from ..domain.reasons import Cause, parse_with_words
@@ -190,7 +190,7 @@ def _row(model: type[SettingModel], name: str, control: GatewayControl) -> Setti
         stopped_at=control.last_stop[0] if control.last_stop else None,
         resumed_at=control.last_stop[1] if control.last_stop else None,
         trips=control.trips,
-        troubled=list(control.troubled),
+        troubled=[f"{call.at.isoformat()} {call.message}" for call in control.troubled],
         held=control.held,
         owner=control.held_by or None,
         began_at=control.held_at,
@@ -223,7 +223,7 @@ def control_of(row: SettingModel) -> GatewayControl:
         opened_at=row.opened_at,
         last_stop=(row.stopped_at, row.resumed_at) if row.stopped_at and row.resumed_at else None,
         trips=int(row.trips or 0),
-        troubled=tuple(row.troubled or ()),
+        troubled=tuple(_troubled_call(text) for text in row.troubled or () if " " in text),
         held=bool(row.held),
         held_by=row.owner or "",
         held_at=row.began_at,
@@ -239,6 +239,11 @@ def control_of(row: SettingModel) -> GatewayControl:
         refused=tuple(row.refused or ()),
         refusal=Cause.parse(row.refusal or ""),
     )
+
+
+def _troubled_call(text: str) -> TroubledCall:
+    at, message = text.split(" ")
+    return TroubledCall(datetime.fromisoformat(at), message)
 
 
 def _change_row(model: type[SettingModel], scope: str, revision: int, change: GatewayChange) -> SettingModel:

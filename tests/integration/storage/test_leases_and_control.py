@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.errors import Unavailable
-from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting
+from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting, TroubledCall
 from chalicelib.domain.pace import Spacing
 from chalicelib.domain.reasons import Cause
 from tests.factories import START, GatewayControlFactory
@@ -60,7 +60,7 @@ def test_the_control_is_read_as_it_was_written(store: Store) -> None:
         opened_at=START,
         last_stop=(START - MINUTE, START),
         trips=3,
-        troubled=("a", "b"),
+        troubled=(TroubledCall(START, "a"), TroubledCall(START + MINUTE, "b")),
         held=True,
         reason="night",
     )
@@ -93,7 +93,7 @@ def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -
     """The newest first; what only senders tell each other is none."""
     control = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     control = changed(store, control, control.with_rate(None, START + SECOND, "berta"))
-    control = changed(store, control, control.noting({"a", "b"}, set(), None))
+    control = changed(store, control, control.noting((TroubledCall(START, "a"),), set(), None))
     control = changed(store, control, control.tripped(START + 2 * SECOND, 0, Cause.http(503), "Pay first"))
     control = changed(store, control, control.probing(START + 7 * SECOND))
     control = changed(store, control, control.tripped(START + 8 * SECOND, 0, Cause.http(503), "Pay first"))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from chalicelib.domain.errors import Invalid
-from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting, check_reason
+from chalicelib.domain.gateway_control import GatewayChange, GatewayControl, Setting, TroubledCall, check_reason
 from chalicelib.domain.reasons import Cause
 from tests.factories import START, GatewayControlFactory
 
@@ -82,11 +82,12 @@ def test_another_rate_leaves_the_circuit_as_it_is(rate: int | None) -> None:
 
 def test_senders_tell_each_other_which_messages_fail() -> None:
     """Until the circuit opens, or closes: then they begin anew. It is a change that others have to notice."""
-    control = GatewayControlFactory().noting({"a", "b"}, {"c"}, Cause.http(400))
-    assert control == GatewayControlFactory(troubled=("a", "b"), refused=("c",), refusal=Cause.http(400), revision=2)
+    calls = (TroubledCall(START, "a"), TroubledCall(LATER, "b"))
+    control = GatewayControlFactory().noting(calls, {"c"}, Cause.http(400))
+    assert control == GatewayControlFactory(troubled=calls, refused=("c",), refusal=Cause.http(400), revision=2)
     assert control.tripped(LATER, 0).troubled == control.tripped(LATER, 0).refused == ()
     assert control.closed(LATER).troubled == ()
-    assert control.probing(LATER).troubled == ("a", "b")
+    assert control.probing(LATER).troubled == calls
 
 
 def test_what_an_operator_would_call_a_change_is_told_with_old_and_new_value() -> None:

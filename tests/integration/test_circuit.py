@@ -1,0 +1,105 @@
+"""When the circuit opens: for a gateway that takes nothing, as quickly as can be, and not for one that takes some."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from chalicelib.domain.messages import Outcome
+from chalicelib.domain.reasons import Cause
+from chalicelib.gateways.base import Answer
+from tests.support.scripted_gateway import NO_CONNECTION, OK
+from tests.support.simulation import Simulation, new_simulation
+
+BUSY = Answer(Outcome.FAILED, Cause.http(500), 500)
+SENDERS = {"tick": 1, "dispatcher": 2, "sender": 3}
+
+
+def failing(share: float, rng: random.Random) -> Callable[[int, int], Answer]:
+    """A gateway that fails such a share of all calls, whichever they are."""
+    return lambda gateway_id, nth: BUSY if rng.random() < share else OK
+
+
+def opened(simulation: Simulation) -> list[datetime]:
+    """When the circuit opened, the first time first."""
+    changes, _ = simulation.services.gateway_control.changes("", 100)
+    return [change.at for change in reversed(changes) if change.new == "open"]
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 20))])
+@pytest.mark.parametrize("clients", [30, 200])
+def test_a_gateway_that_fails_four_calls_of_ten_is_not_taken_for_dead(clients: int, seed: int) -> None:
+    """Expects the circuit closed all the time, so that nobody waits for longer than their own attempts."""
+    with new_simulation(seed=seed, workers_of=SENDERS) as simulation:
+        simulation.gateway.script = failing(0.4, random.Random(seed))
+        simulation.add_clients(clients)
+        mailing = simulation.create_mailing()
+        simulation.run_until_finished(mailing, 600)
+        assert opened(simulation) == []
+
+
+def test_one_that_answers_some_late_is_not_taken_for_dead() -> None:
+    """Expects calls that are given up after seconds to be set against what began at the same time and was taken."""
+    rng = random.Random(1)
+    with new_simulation(workers_of=SENDERS, sender_batch=None, threads=True) as simulation:
+        simulation.gateway.latencies = lambda: 30.0 if rng.random() < 0.4 else 0.05
+        simulation.add_clients(200)
+        simulation.create_mailing()
+        simulation.run_for(120)
+        assert opened(simulation) == []
+
+
+@pytest.mark.parametrize("clients", [20, 300])
+def test_a_dead_one_opens_it_in_the_first_seconds(clients: int) -> None:
+    """Expects few calls before that, and everybody to get their message once it is back."""
+    with new_simulation(workers_of=SENDERS) as simulation:
+        simulation.gateway.everybody = NO_CONNECTION
+        simulation.add_clients(clients)
+        began = simulation.clock.now()
+        mailing = simulation.create_mailing()
+        simulation.run_for(30)
+        assert (opened(simulation)[0] - began).total_seconds() < 8
+        simulation.gateway.everybody = None
+        simulation.run_until_finished(mailing, 300)
+        assert simulation.counts(mailing) == {"total": clients, "sent": clients}
+
+
+def test_a_gateway_that_hangs_opens_it_when_the_first_calls_are_given_up() -> None:
+    """Expects no second round of calls that take as long."""
+    with new_simulation(workers_of=SENDERS, sender_batch=None, threads=True) as simulation:
+        simulation.gateway.latencies = lambda: 60.0
+        simulation.add_clients(200)
+        began = simulation.clock.now()
+        simulation.create_mailing()
+        simulation.run_for(60)
+        given_up = simulation.gateway.read_limit
+        assert (opened(simulation)[0] - began).total_seconds() < 2 * given_up + 2
+
+
+def test_a_mailing_of_a_message_a_second_opens_it_as_well() -> None:
+    """Expects that to take no more than four attempts of a message."""
+    with new_simulation(workers_of=SENDERS) as simulation:
+        simulation.gateway.everybody = NO_CONNECTION
+        simulation.add_clients(60)
+        began = simulation.clock.now()
+        simulation.create_mailing(rate_limit=1)
+        simulation.run_for(24)
+        assert max(simulation.gateway.tried.values()) <= 4
+        assert (opened(simulation)[0] - began).total_seconds() < 24
+
+
+def test_six_messages_that_nobody_takes_are_enough_if_each_is_tried_again() -> None:
+    """Expects the circuit open long before their attempts are used up, and nobody lost."""
+    with new_simulation(workers_of=SENDERS) as simulation:
+        simulation.gateway.everybody = NO_CONNECTION
+        simulation.add_clients(6)
+        began = simulation.clock.now()
+        mailing = simulation.create_mailing()
+        simulation.run_for(600)
+        assert (opened(simulation)[0] - began).total_seconds() < 40
+        simulation.gateway.everybody = None
+        simulation.run_until_finished(mailing, 300)
+        assert simulation.counts(mailing) == {"total": 6, "sent": 6}
