@@ -140,8 +140,13 @@ def _gateway(request: PageRequest) -> str | None:
 
 
 def _reply_url(request: PageRequest, gateway: str) -> str:
-    """The address for the gateway's replies; it contains a secret, so only admins see it."""
-    return request.services.receipt_links.reply_url(gateway) if request.is_admin else ""
+    """The address for the gateway's replies, as it is to be entered at the provider.
+
+    It contains a secret, so only admins see it.
+    """
+    url = request.services.receipt_links.reply_url(gateway) if request.is_admin else ""
+    query = request.services.gateways.named(gateway).gateway.capabilities.reply_query
+    return f"{url}?{query}" if url and query else url
 
 
 def _control(request: PageRequest) -> GatewayControlService:

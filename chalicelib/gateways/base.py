@@ -104,7 +104,8 @@ class Capabilities:
     `recognises_ids`: a message with a known id is sent only once. `counts_parts`: its limits count SMS parts, not
     messages. `can_be_asked`: it can tell whether it has taken a message (`look_up`). `gives_receipts`: it reports later
     what became of a message (`read_receipts`). `has_one_address`: receipts and replies come to the same address.
-    `tells_balance`: it tells how much money is left (`balance`).
+    `tells_balance`: it tells how much money is left (`balance`). `reply_query`: what the address for replies needs
+    after its question mark.
     """
 
     recognises_ids: bool = False
@@ -113,6 +114,7 @@ class Capabilities:
     gives_receipts: bool = False
     has_one_address: bool = False
     tells_balance: bool = False
+    reply_query: str = ""
 
     @property
     def tells_later(self) -> bool:

@@ -94,7 +94,8 @@ class Replying(Part):
 
     Without an `id`, equal callbacks are one reply. `message_id` is the id that the gateway was given for the message
     that is answered. `answer` is the body that the gateway expects, XML if it begins with <; it may be sent to the
-    person who wrote. `at_receipts`: receipts and replies come to the same address.
+    person who wrote. `at_receipts`: receipts and replies come to the same address. `query`: what that address needs
+    after its question mark when it is entered at the provider.
     """
 
     each: Way | None = None
@@ -106,5 +107,6 @@ class Replying(Part):
     message_id: Way | None = None
     signature: Signature | None = None
     at_receipts: bool = False
+    query: Annotated[dict[str, str], Field(max_length=10)] = {}
     answer: Annotated[str, StringConstraints(max_length=100)] = ""
     examples: Annotated[tuple[ReplyExample, ...], Field(min_length=1, max_length=50)]

@@ -98,6 +98,7 @@ class DeclaredGateway(HttpAdapter):
             gives_receipts=self._receipts and self._declaration.receipts is not None,
             tells_balance=self._declaration.balance is not None,
             has_one_address=bool(self._declaration.replies and self._declaration.replies.at_receipts),
+            reply_query=urlencode(self._declaration.replies.query) if self._declaration.replies else "",
         )
 
     def request(self, message: Outgoing, token: str) -> Request:

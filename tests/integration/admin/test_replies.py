@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,14 @@ def test_the_address_with_its_secret_is_for_administrators(campaign: Campaign, r
     assert url.startswith("https://service.example/gateway/replies/default/")
     page = _browser(campaign, role).get("/admin/settings").text
     assert (url in page) == (role is Role.ADMIN)
+
+
+def test_the_address_is_shown_as_it_has_to_be_entered(campaign: Campaign) -> None:
+    """Expects what the gateway needs behind the question mark."""
+    gateway = campaign.simulation.gateway
+    gateway.capabilities = replace(gateway.capabilities, reply_query="charset=utf-8")
+    page = _browser(campaign, Role.ADMIN).get("/admin/settings").text
+    assert f"{campaign.simulation.services.receipt_links.reply_url('default')}?charset=utf-8</pre>" in page
 
 
 def test_where_they_are_off_the_page_says_so(browser: Browser) -> None:

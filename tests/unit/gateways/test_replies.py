@@ -71,6 +71,12 @@ def test_twilio_is_answered_with_no_text_that_it_would_send_on() -> None:
     assert gateway("smsc").reply_answer == ("", "text/plain")
 
 
+def test_the_address_for_smsc_names_the_charset() -> None:
+    """Its own default is windows-1251."""
+    assert gateway("smsc").capabilities.reply_query == "charset=utf-8"
+    assert gateway("twilio").capabilities.reply_query == ""
+
+
 @pytest.mark.parametrize(
     ("fault", "path"),
     [({"text": "nowhere"}, "replies.examples.0"), ({"to": "nowhere"}, "replies.to"), ({"id": "no.id"}, "replies.id")],
