@@ -101,6 +101,20 @@ def test_the_receiver_has_an_address_of_its_own_only_if_that_is_wanted(packaged:
     assert packaged.by_default().resources("AWS::Lambda::Url") == {}
 
 
+def test_lambda_writes_no_lines_of_its_own_for_each_receipt(packaged: Packaged) -> None:
+    """Expects that of the receiver alone, its own records at the level of all functions, in Lambda's word for it."""
+    logging = {
+        name: one["LoggingConfig"] for name, one in packaged.properties(FUNCTION).items() if "LoggingConfig" in one
+    }
+    assert logging == {
+        "Receiver": {
+            "LogFormat": "JSON",
+            "SystemLogLevel": "WARN",
+            "ApplicationLogLevel": {"Fn::If": ["LogsWarnings", "WARN", {"Ref": "LogLevel"}]},
+        }
+    }
+
+
 def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> None:
     """Expects Lambda to drop an invocation that the next one replaces."""
     scheduled = [
