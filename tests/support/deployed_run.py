@@ -29,8 +29,6 @@ from tests.support.local_run import BOUND, ROOT, wait_until
 
 __all__ = ["IMPATIENT", "STAGE", "DeployedRun", "deployed_run", "free_port"]
 
-PROCESSES = 4  # of each function that a queue feeds
-
 
 class DeployedRun(Deployment):
     """One MiniStack on a free port, with the stack of one stage."""
@@ -54,7 +52,7 @@ class DeployedRun(Deployment):
     def ready(self) -> DeployedRun:
         """Deploy the package; its functions have the settings of IMPATIENT."""
         made_package(self._shared, self.package)
-        self.change_template(lambda template: make_impatient(template, PROCESSES))
+        self.change_template(make_impatient)
         wait_until(self._answers)
         self.deploy()
         return self

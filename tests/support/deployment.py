@@ -20,10 +20,11 @@ from infra.local.data_directory import FileLock
 from infra.package import LAMBDA, architecture, package, this_machine
 from infra.pythons import find_python
 from infra.template import Target
-from tests.contract.packaged import FUNCTION
+from tests.contract.packaged import FUNCTION, QUEUE
 from tests.support.local_run import ROOT, services_at
 
 STAGE = "test"
+PROCESSES = 2  # of each function that a queue feeds; LocalStack itself starts one
 # Settings that make tests faster.
 IMPATIENT = {"GATEWAY_READ_TIMEOUT": "1", "MAX_ATTEMPTS": "3", "RETRY_BASE": "1"}
 
@@ -117,14 +118,17 @@ def isolated(**more: str) -> dict[str, str]:
     return {**kept, **files, **keys, **more}
 
 
-def make_impatient(template: dict[str, Any], processes: int) -> None:
-    """Let functions have the settings of IMPATIENT, and queues so many of each at most.
+def make_impatient(template: dict[str, Any]) -> None:
+    """Let functions have the settings of IMPATIENT, and queues two of each at most.
 
-    Each function is a process here, with the whole zip unpacked: as many as on AWS take minutes to start.
+    Each function is a process here: as many as on AWS take minutes to start. What a function that failed had in hand is
+    shown again after a third of the time, which is still longer than a claim.
     """
     for resource in template["Resources"].values():
+        if resource["Type"] == QUEUE and "VisibilityTimeout" in resource["Properties"]:
+            resource["Properties"]["VisibilityTimeout"] //= 3
         if resource["Type"] == FUNCTION:
             resource["Properties"]["Environment"]["Variables"] |= IMPATIENT
             for source in resource["Properties"].get("Events", {}).values():
                 if source["Type"] == "SQS":
-                    source["Properties"]["ScalingConfig"]["MaximumConcurrency"] = processes
+                    source["Properties"]["ScalingConfig"]["MaximumConcurrency"] = PROCESSES

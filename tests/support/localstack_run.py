@@ -20,7 +20,6 @@ KINDS = {kind.package: kind for kind in (LOCALSTACK, LOCALEMU)}
 THROTTLING = {"SIMULATE_THROTTLING": "1", "THROTTLE_RATE": "0"}
 THROTTLING |= {"DYNAMODB_THROTTLE_RATE": "0.05", "SQS_THROTTLE_RATE": "0.05"}
 SETTINGS = {"localstack": {}, "localemu": ENFORCING | THROTTLING}
-PROCESSES = 2  # of each function that a queue feeds; LocalStack itself starts one
 
 
 class LocalStackRun(Deployment):
@@ -45,7 +44,7 @@ def kind_of(name: str) -> Kind:
 
 def _adapt(template: dict[str, Any]) -> None:
     """Five kinds of trouble in a row are what these tests are about, and no reason to stop sending for a while."""
-    make_impatient(template, PROCESSES)
+    make_impatient(template)
     for resource in template["Resources"].values():
         if resource["Type"] == FUNCTION:
             resource["Properties"]["Environment"]["Variables"]["CIRCUIT_THRESHOLD"] = "50"
