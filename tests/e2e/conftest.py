@@ -60,9 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    """Which of the deployed stacks it waits for: they come before all else, which runs beside them."""
+    """The deployed stacks begin first, and all else runs beside them: the simulation while they are set up, since it
+    waits for no process, which starts slowly then."""
     group = item.get_closest_marker("xdist_group")
-    return STACKS.index(group.args[0]) if group and group.args[0] in STACKS else len(STACKS)
+    if group and group.args[0] in STACKS:
+        return STACKS.index(group.args[0])
+    return len(STACKS) + (item.path.parent.name != "simulation")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
