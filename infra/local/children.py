@@ -128,14 +128,20 @@ class SandboxProcess(ChildProcess):
 
 
 class SendersProcess(ChildProcess):
-    """The senders. They import everything at once, and work as soon as they get their environment."""
+    """One of the processes that send. It imports what it needs, and works once it is told its environment.
 
-    def __init__(self) -> None:
+    `processes` is how many there are.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
         super().__init__("senders", None, stop_bound=8)
 
     def begin(self) -> None:
-        """Tell them the environment of this process."""
-        self._tell(dict(os.environ))
+        """Tell it the environment of this process, with its share of the gateway's calls and of the senders."""
+        calls = int(os.environ["GATEWAY_CONCURRENCY"]) // self._processes
+        environment = {**os.environ, "GATEWAY_CONCURRENCY": str(calls)}
+        self._tell({"environment": environment, "processes": self._processes})
 
 
 class FrontProcess(ChildProcess):

@@ -26,7 +26,8 @@ _ISOLATED = {
 _REMOVED = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
 
-_MOST_BY_ITSELF = 4  # processes that answer HTTP: each takes 100 MB, and more are faster than their emulator
+_MOST_BY_ITSELF = 4  # processes that answer HTTP, or send: each takes 100 MB, and more are faster than their emulator
+_CALLS = 200  # of the gateway at the same time, if nobody says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class LocalSettings:
 
     port: int = 8000
     api_processes: int = 2
+    sender_processes: int = 2
     data_dir: str = ".local"
     endpoint_url: str = ""
     gateway: str = ""
@@ -55,9 +57,6 @@ class LocalSettings:
         port = environ.get("PORT", "").strip() or "8000"
         if not port.isdecimal() or int(port) > 65535:
             raise ValueError(f"PORT: not a port: {port!r}")
-        processes = environ.get("API_PROCESSES", "").strip() or str(min(_cores(), _MOST_BY_ITSELF))
-        if not re.fullmatch(r"[1-9]\d?", processes):
-            raise ValueError(f"API_PROCESSES: not a number from 1 to 99: {processes!r}")
         endpoint = environ.get("AWS_ENDPOINT_URL", "").strip()
         if endpoint:
             if not endpoint.startswith(("http://", "https://")):
@@ -70,7 +69,8 @@ class LocalSettings:
             raise ValueError(f"SANDBOX_LATENCY_MS: not a number of milliseconds below a million: {latency!r}")
         return cls(
             port=int(port),
-            api_processes=int(processes),
+            api_processes=_processes(environ, "API_PROCESSES"),
+            sender_processes=_sender_processes(environ),
             data_dir=environ.get("DATA_DIR", "").strip() or ".local",
             endpoint_url=endpoint,
             gateway=environ.get("GATEWAY", "").strip(),
@@ -79,6 +79,21 @@ class LocalSettings:
             admin_username=environ.get("ADMIN_USERNAME", "").strip() or "admin",
             admin_password=environ.get("ADMIN_PASSWORD", ""),
         )
+
+
+def _processes(environ: Mapping[str, str], name: str) -> int:
+    """How many processes that setting asks for, one for each core by default; ValueError if it is no such number."""
+    text = environ.get(name, "").strip() or str(min(_cores(), _MOST_BY_ITSELF))
+    if not re.fullmatch(r"[1-9]\d?", text):
+        raise ValueError(f"{name}: not a number from 1 to 99: {text!r}")
+    return int(text)
+
+
+def _sender_processes(environ: Mapping[str, str]) -> int:
+    """How many processes send: no more than calls that the gateway may get at the same time."""
+    calls = environ.get("GATEWAY_CONCURRENCY", "").strip()
+    processes = _processes(environ, "SENDER_PROCESSES")
+    return min(processes, int(calls)) if re.fullmatch(r"[1-9]\d{0,3}", calls) else processes
 
 
 def _cores() -> int:
@@ -116,8 +131,8 @@ def report_into_files(environ: MutableMapping[str, str], directory: Path) -> Non
 
 
 def call_for_all_senders(environ: MutableMapping[str, str]) -> None:
-    """Set limits for all senders together, because on this machine they are one process."""
-    environ["GATEWAY_CONCURRENCY"] = environ.get("GATEWAY_CONCURRENCY", "").strip() or "200"
+    """All senders of this machine share what on AWS each of them has for itself."""
+    environ["GATEWAY_CONCURRENCY"] = environ.get("GATEWAY_CONCURRENCY", "").strip() or str(_CALLS)
 
 
 def keep_loopback_direct(environ: MutableMapping[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""The senders in their own process, as on AWS, so that sending takes no time from API and dispatcher.
+"""Senders in a process of their own, as they are on AWS: sending then takes no time from API and dispatcher.
 
-`python -m infra.local.senders` reads its environment as a line of JSON, says `ready`, and ends when its standard input
-does. What it logs goes to standard error.
+`python -m infra.local.senders` reads a line of JSON, its environment and how many such processes there are, says
+`ready`, and ends when its standard input does. What it logs goes to standard error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def main() -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    os.environ.update(json.loads(line))
+    told = json.loads(line)
+    os.environ.update(told["environment"])
     announcement = os.dup(1)
     os.dup2(2, 1)
     log_as_the_service()
@@ -29,7 +30,7 @@ def main() -> None:
     from app import app
 
     bootstrap.get_services()
-    sources = event_sources(app, Settings.from_environment(), SystemClock(), SENDERS)
+    sources = event_sources(app, Settings.from_environment(), SystemClock(), SENDERS, told["processes"])
     sources.start()
     os.write(announcement, b"ready\n")
     sys.stdin.read()

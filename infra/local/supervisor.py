@@ -50,7 +50,7 @@ class Run:
         self._stopping = threading.Event()
         self._emulator: Emulator | None = None
         self._sandbox: SandboxProcess | None = None
-        self._senders: SendersProcess | None = None
+        self._senders: list[SendersProcess] = []
         self._fronts: list[FrontProcess] = []
         self._service: Service | None = None
         self._to_prepare = False  # whether an emulator that began again is still without queues
@@ -90,7 +90,8 @@ class Run:
         """Start processes first, so that they start while this one imports. Returns what to tell about the user."""
         if not (self._local.gateway_url or self._local.gateways) and self._local.gateway in ("", "http"):
             self._sandbox = SandboxProcess(self._directory.log("sandbox"))
-        self._senders = SendersProcess()
+        senders = self._local.sender_processes
+        self._senders = [SendersProcess(senders) for _ in range(senders)]
         self._fronts = [FrontProcess(listener) for _ in range(self._local.api_processes)]
         with ThreadPoolExecutor(1) as pool:
             emulator = None if self._local.endpoint_url else pool.submit(self._start_emulator)
@@ -105,7 +106,8 @@ class Run:
         log_as_the_service()
         settings = Settings.from_environment()
         create_resources(settings)
-        self._senders.begin()
+        for sender in self._senders:
+            sender.begin()
         local = self._local
         users = bootstrap.get_services().users
         about_user = ensure_first_user(users, self._directory, local.admin_username, local.admin_password)
@@ -118,7 +120,7 @@ class Run:
         self._service.start()
         if self._emulator is not None:
             self._service.set_going(self._emulator.queues_are_lost())
-        for child in (self._senders, *self._fronts):
+        for child in (*self._senders, *self._fronts):
             child.await_ready()
         return about_user
 
@@ -151,10 +153,8 @@ class Run:
             logs.rotate(self._directory.log(name))
         if self._sandbox is not None:
             self._sandbox.revive()
-        if self._senders is not None:
-            self._senders.revive()
-        for front in self._fronts:
-            front.revive()
+        for child in (*self._senders, *self._fronts):
+            child.revive()
         if self._emulator is not None and not self._stopping.is_set():
             self._watch_emulator(self._emulator)
 
@@ -200,14 +200,12 @@ class Run:
     def _end(self) -> bool:
         """End the processes, callers before those they call. Returns whether the emulator could save its data."""
         self._directory.service_file.unlink(missing_ok=True)
-        for child in (*self._fronts, self._senders):
-            if child is not None:
-                child.ask_to_stop()
+        for child in (*self._fronts, *self._senders):
+            child.ask_to_stop()
         if self._service is not None:
             self._service.stop()
-        for child in (*self._fronts, self._senders):
-            if child is not None:
-                child.stop()
+        for child in (*self._fronts, *self._senders):
+            child.stop()
         if self._sandbox is not None:
             self._sandbox.stop()
         if self._emulator is not None and not self._emulator.stop():

@@ -23,7 +23,8 @@ from infra.provision import provision
 
 logger = logging.getLogger(__name__)
 
-CONCURRENCY = {"dispatcher": 4, "sender": 4, "receiver": 1}
+CONCURRENCY = {"dispatcher": 4, "sender": 4, "receiver": 1}  # of all processes
+_LEAST_SENDERS = 2  # of a process: while one waits for the gateway, another one writes
 SENDERS = frozenset({"sender"})
 BATCH_BOUND = 5.0  # seconds that a running batch is given at the end
 TICK_TIMEOUT = REPORT_TIMEOUT = RECEIVER_TIMEOUT = 60.0
@@ -51,8 +52,10 @@ def create_resources(settings: Settings) -> None:
     move_ledger.move(settings, dynamodb, service_logger.info)
 
 
-def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: frozenset[str]) -> EventSourceThreads:
-    """The event sources of the functions named, as threads that have yet to start."""
+def event_sources(
+    app: Chalice, settings: Settings, clock: SystemClock, only: frozenset[str], sender_processes: int = 1
+) -> EventSourceThreads:
+    """The event sources of the functions named, as threads that have yet to start; senders are shared by processes."""
     timeouts = {
         "sender": settings.sender_timeout,
         "dispatcher": settings.dispatcher_timeout,
@@ -65,7 +68,7 @@ def event_sources(app: Chalice, settings: Settings, clock: SystemClock, only: fr
         aws_client("sqs"),
         clock,
         timeouts=timeouts,
-        concurrency=CONCURRENCY,
+        concurrency=CONCURRENCY | {"sender": max(_LEAST_SENDERS, math.ceil(CONCURRENCY["sender"] / sender_processes))},
         max_window=MAX_WINDOW,
         windows=WINDOWS,
         visibility=visibility(settings),

@@ -58,12 +58,14 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
     add_clients(run, FEWER)
     mailing_id = order(ApiCaller(run))
     wait_until(lambda: len(gateway.heard) > FEWER // 5)
-    _senders_of(run).kill()
+    for sender in _senders_of(run):
+        sender.kill()
     heard = len(gateway.heard)
     wait_until(lambda: len(gateway.heard) > heard + FEWER // 5)
     senders = _senders_of(run)
     run.process.send_signal(signal.SIGKILL)
-    senders.kill()
+    for sender in senders:
+        sender.kill()
     run.process.wait()
     assert len(gateway.heard) < FEWER
     again = ApiCaller(start(**settings).ready())
@@ -80,11 +82,12 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
     assert set(gateway.calls().values()) <= {1, 2}
 
 
-def _senders_of(run: LocalRun) -> psutil.Process:
-    (senders,) = [
-        child for child in psutil.Process(run.process.pid).children() if "infra.local.senders" in child.cmdline()
-    ]
-    return senders
+def _senders_of(run: LocalRun) -> list[psutil.Process]:
+    """All that send; there is at least one."""
+    children = psutil.Process(run.process.pid).children()
+    found = [child for child in children if "infra.local.senders" in child.cmdline()]
+    assert found
+    return found
 
 
 def test_a_gateway_that_was_down_costs_nobody_a_message(api: ApiCaller, run: LocalRun, gateway: FaultyGateway) -> None:

@@ -12,7 +12,7 @@ from tests.support.local_run import ApiCaller, LocalRun, wait_until
 
 
 def senders_of(run: LocalRun) -> list[int]:
-    """The process that sends, a child of the run's own."""
+    """The processes that send, children of the run's own."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -31,14 +31,17 @@ def senders_of(run: LocalRun) -> list[int]:
 @pytest.mark.proof
 def test_stopped_senders_are_told_of_within_45_seconds(start: Callable[..., LocalRun]) -> None:
     """Expects a 503 that names them, though nothing waits to be sent, and 200 again when they go on."""
-    run = start().ready()
+    run = start(SENDER_PROCESSES="2").ready()
     api = ApiCaller(run)
-    (pid,) = senders_of(run)
-    os.kill(pid, signal.SIGSTOP)
+    pids = senders_of(run)
+    assert len(pids) == 2
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(lambda: api.request("GET", "/health/ready").status_code == 503, 50, every=1)
         assert "sender, last seen" in api.request("GET", "/health/ready").json()["detail"]
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
     wait_until(lambda: api.request("GET", "/health/ready").status_code == 200, 15, every=0.5)
     api.close()

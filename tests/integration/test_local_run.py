@@ -115,6 +115,7 @@ def test_a_taken_port_is_refused_with_nothing_left(start: Callable[..., LocalRun
         ("PORT", "70000"),
         ("API_PROCESSES", "0"),
         ("API_PROCESSES", "many"),
+        ("SENDER_PROCESSES", "0"),
         ("MAX_ATTEMPTS", "many"),
         ("GATEWAY_READ_TIMEOUT", "60"),
         ("GATEWAY_URL", "http://"),
