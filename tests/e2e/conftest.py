@@ -173,7 +173,7 @@ def run(
     if request.node.get_closest_marker("everywhere"):
         shared: LocalRun = request.getfixturevalue("embedded")[0]
         return shared
-    settings = {"GATEWAY_RECOGNISES_IDS": "true", "API_PROCESSES": "2"}
+    settings = {"GATEWAY_RECOGNISES_IDS": "true", "API_PROCESSES": "2", "SENDER_PROCESSES": "2"}
     return start(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **settings).ready()
 
 

@@ -53,7 +53,7 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
     for a message whose first call's outcome was never recorded; its row says so.
     """
     settings = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "t", "GATEWAY_READ_TIMEOUT": "3", "CLAIM_LEASE": "15"}
-    settings |= {"STALL_AFTER": "15", "GATEWAY_RECOGNISES_IDS": "true"}
+    settings |= {"STALL_AFTER": "15", "GATEWAY_RECOGNISES_IDS": "true", "SENDER_PROCESSES": "2"}
     run = start(**settings).ready()
     add_clients(run, FEWER)
     mailing_id = order(ApiCaller(run))

@@ -128,12 +128,13 @@ def services_at(endpoint: str, settings: Settings, access: Access = ANYBODY) -> 
 def local_runs(directory: Path) -> Iterator[Callable[..., LocalRun]]:
     """Start runs, each with a data directory below this one, and end whatever is left of them.
 
-    One process answers their HTTP unless API_PROCESSES says otherwise: each takes a second and a half to start.
+    One process answers their HTTP and one sends, unless API_PROCESSES and SENDER_PROCESSES say otherwise: each takes a
+    second and a half to start.
     """
     runs: list[LocalRun] = []
 
     def started(name: str = "data", **environ: str) -> LocalRun:
-        runs.append(LocalRun(directory / name, **{"API_PROCESSES": "1"} | environ))
+        runs.append(LocalRun(directory / name, **{"API_PROCESSES": "1", "SENDER_PROCESSES": "1"} | environ))
         return runs[-1]
 
     try:
