@@ -11,8 +11,9 @@ from functools import cache, lru_cache
 
 from infra.local.ordered_reads import OrderedReads
 from infra.local.prompt_receives import Bell
-from infra.local.quick_items import choosing, copying, cutting, paging, sizing
+from infra.local.quick_items import choosing, copying, cutting, keying, paging, sizing
 from infra.local.quick_json import answering, reading
+from infra.local.quick_transactions import transacting
 from infra.local.remembered_parses import KEPT, judging, remembering, tokenizing
 from infra.local.steady_time import SteadyTime
 
@@ -33,6 +34,8 @@ REPLACED = {
         "_paginate_evaluated_items",
         "_apply_index_projection",
         "_project_item",
+        "_resolve_table_key_values",
+        "_transact_write_items",
         "copy",
         "json",
         "json_response",
@@ -68,6 +71,8 @@ def _shorten() -> None:
     dynamodb._paginate_evaluated_items = paging(dynamodb._paginate_evaluated_items, dynamodb._DDB_PAGE_SIZE_BYTES)
     dynamodb._apply_index_projection = cutting(dynamodb._apply_index_projection)
     dynamodb._project_item = choosing(dynamodb)
+    dynamodb._resolve_table_key_values = keying(dynamodb)
+    dynamodb._transact_write_items = transacting(dynamodb)
 
 
 @cache

@@ -34,13 +34,15 @@ class OrderedReads:
         narrowed = self._narrowed(engine._tables.get(name), data) if isinstance(name, str) else None
         if narrowed is None:
             return self._query(data)
-        tables, evaluate = engine._tables, engine._evaluate_condition
+        tables, evaluate, order = engine._tables, engine._evaluate_condition, engine._index_order_keys
         engine._tables = _Overlay(tables, name, narrowed)
         engine._evaluate_condition = _met_by(narrowed, evaluate)
+        if not data.get("ExclusiveStartKey"):  # which is looked for by the same keys
+            engine._index_order_keys = lambda *_: []  # they are in order: sorting them changes nothing
         try:
             return self._query(data)
         finally:
-            engine._tables, engine._evaluate_condition = tables, evaluate
+            engine._tables, engine._evaluate_condition, engine._index_order_keys = tables, evaluate, order
 
     def set_item(self, table: dict[str, Any], pk: str, sk: str, item: dict[str, Any]) -> dict[str, Any] | None:
         old: dict[str, Any] | None = self._set(table, pk, sk, item)
@@ -75,6 +77,8 @@ class OrderedReads:
         items: dict[str, dict[str, Any]] = {}
         for _values, pk, sk in stretch:
             items.setdefault(pk, {})[sk] = table["items"][pk][sk]
+        if data.get("ScanIndexForward") is False:
+            stretch.reverse()
         members = {index: {partition: {entry[1:]: None for entry in stretch}}} if index else {}
         return {**table, "items": items, self._engine._INDEX_MEMBERS: members}
 

@@ -112,7 +112,25 @@ def cutting(cut: Callable[[Item, dict[str, Any], str | None], Item]) -> Callable
     return part
 
 
+_SHORT = 500  # characters, a key may have 2,048 bytes
 _OTHER = "\0"  # an attribute that no index names
+
+
+def keying(engine: ModuleType) -> Callable[..., Any]:
+    """The values of an item's key, and what is wrong with it; a short text that is all of the key needs few looks."""
+    resolve = engine._resolve_table_key_values
+
+    @wraps(resolve)
+    def resolved(table: dict[str, Any], attrs: Any, allow_extra: bool) -> Any:
+        if type(attrs) is dict and len(attrs) == 1 and not table["sk_name"]:
+            given = attrs.get(table["pk_name"])
+            text = given.get("S") if type(given) is dict and len(given) == 1 else None
+            quick = type(text) is str and 0 < len(text) <= _SHORT and text.isascii()
+            if quick and engine._get_attr_type(table, table["pk_name"]) == "S":
+                return text, "__no_sort__", None
+        return resolve(table, attrs, allow_extra)
+
+    return resolved
 
 
 def choosing(engine: ModuleType) -> Callable[[Item, str, Names], Item]:

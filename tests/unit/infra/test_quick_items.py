@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from ministack.services import dynamodb as engine
 
-from infra.local.quick_items import choosing, copied, cutting, paging, sizing
+from infra.local.quick_items import choosing, copied, cutting, keying, paging, sizing
 from infra.local.quick_json import dumps
 
 _TEXTS = ("", "a", "name", "\u05e9\u05dc\u05d5\u05dd", "\N{PARTY POPPER}", "x" * 300)
@@ -152,3 +152,25 @@ def test_a_faulty_projection_is_refused_in_the_same_words(text: str) -> None:
             one({}, text, {})
         refused.append(str(seen.value))
     assert len(set(refused)) == 1
+
+
+def test_a_key_is_that_of_ministack() -> None:
+    """Its values, and what is wrong with it, whether it is short or long, whole or not, of another type or empty."""
+    with mock.patch.object(engine, "_resolve_table_key_values", unwrap(engine._resolve_table_key_values)):
+        resolve, usual = keying(engine), engine._resolve_table_key_values
+    definitions = [{"AttributeName": name, "AttributeType": "S"} for name in ("k", "s")]
+    values: list[Any] = [
+        {"S": "a"},
+        {"S": ""},
+        {"S": "é"},
+        {"S": "x" * 2049},
+        {"N": "1"},
+        {"S": "a", "N": "1"},
+        {},
+        "a",
+    ]
+    keys: list[Any] = [{"k": one} for one in values] + [{"k": {"S": "a"}, "s": {"S": "b"}}, {"s": {"S": "b"}}, {}, None]
+    for sort_key in ("s", None):
+        table = {"pk_name": "k", "sk_name": sort_key, "AttributeDefinitions": definitions}
+        for key, more in itertools.product(keys, (True, False)):
+            assert resolve(table, key, more) == usual(table, key, more)
