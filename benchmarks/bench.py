@@ -252,9 +252,15 @@ def at_once(options: Options) -> Part:
     """Many mailings at once, on a simulated clock."""
     mailing.quiet()
     found = {"checks": walls.checks(1000 if options.short else walls.MANY)}
-    messages = 2000 if options.short else 20_000
-    for name, idle, many in (("feeding alone", 0, 1), ("beside idle ones", 1000, 1), ("feeding ten", 0, 10)):
-        found[name] = walls.feeding(idle // 10 if options.short else idle, messages, many)
+    for name, idle, many, each in (
+        ("feeding alone", 0, 1, 20_000),
+        ("beside idle ones", 1000, 1, 20_000),
+        ("feeding ten", 0, 10, 2000),
+        ("feeding a hundred small ones", 0, 100, 200),
+        ("feeding thirty", 0, 30, 700),
+    ):
+        short = 10 if options.short else 1
+        found[name] = walls.feeding(idle // short, each * many // short, many)
     for slow, many in ((0, 4000), (4, 4000), (0, 10_000), (4, 10_000)):
         found[f"{many} beside {slow} slow ones"] = sending_walls.beside_slow_ones(
             slow, many // 4 if options.short else many

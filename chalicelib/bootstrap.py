@@ -198,7 +198,8 @@ def build(
         "receipts-dead": Queue(sqs, settings.receipt_dead_letter_queue, backoff),
     }
     policy = RetryPolicy(settings.max_attempts, settings.retry_base, settings.retry_cap)
-    mailing_cache = MailingCache(mailings, clock)
+    at_once = AtOnce(executor)
+    mailing_cache = MailingCache(mailings, at_once, clock)
 
     def line(name: str, one: Gateway) -> Line:
         repository = GatewayControlRepository(tables, dynamodb, backoff, name)
@@ -212,7 +213,6 @@ def build(
     at_once_of = _concurrencies(settings)
     gateways = Gateways([line(name, one) for name, one in made.items()], routes)
     throttle = gateways.throttle
-    at_once = AtOnce(executor)
     links = ReceiptLinks(settings, clients.installation_key)
     feeder = Feeder(
         settings=settings,
@@ -485,6 +485,7 @@ def build(
             imports=imports,
             zones=zones,
             dispatch_queue=dispatch_queue,
+            launches=AtOnce(executor),  # not those threads in which a launch reads shards
             clock=clock,
         ),
         delivery=Delivery(
@@ -513,6 +514,7 @@ def build(
                 dead_letters=dead_letters,
                 dispatch_queue=dispatch_queue,
                 budgets=budgets,
+                at_once=at_once,
                 clock=clock,
                 rng=rng,
             ),

@@ -110,7 +110,8 @@ class Unit:
 
     COMPLETE, STALLED, RECOUNT and REOPEN are for all shards, or in a large mailing for one shard in a lap (see Walk).
     `hop` counts the units of a chain, in which each sent the next. A CHECK is for the mailings in `mailing_ids`, a
-    `slice` of all. A FEED is for the mailings in `mailing_ids`, or for all running ones if that is empty.
+    `slice` of all. A FEED is for the mailings in `mailing_ids`, or for all running ones if that is empty. A LAUNCH is
+    for `mailing_id` at its `revision`, or for the mailings in `mailing_ids` whatever their revisions.
     """
 
     kind: UnitKind

@@ -20,7 +20,7 @@ from .client_ids import SHARD_COUNT, SHARDS, shard_of
 PER_BUCKET = 9
 # Buckets of a shard. Clients may be added after the launch, before a shard is read; an item, of up to 400 KB, holds
 # 5,000 messages.
-LEAST, LEAST_TOGETHER = 4, 8
+LEAST, LEAST_TOGETHER = 4, 2
 # Most clients of a mailing with one shard. It takes three calls to feed a shard, so 16 small ones take long. But the
 # items of one shard are all in one partition, which takes only a thousand writes a second.
 SMALL = 640

@@ -26,10 +26,13 @@ class AtOnce:
     def map(self, work: Callable[[T], R], things: Iterable[T]) -> list[R]:
         """The result of `work` for each of the things, in their order.
 
-        If it raises for one of them, that is raised here as soon as all the others are done.
+        If it raises for one of them, that is raised here as soon as all the others are done. A single thing needs no
+        thread.
         """
         waiting = deque(enumerate(things))
         count = len(waiting)
+        if count == 1:
+            return [work(waiting[0][1])]
         ended: SimpleQueue[tuple[int, R | None, Exception | None]] = SimpleQueue()
 
         def run() -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
-from zlib import crc32
 
 from pynamodb.transactions import TransactWrite
 
 from .tables import Tables
-
-_PARTS = 8  # of a counter that is spread
-_PART = "|"  # before the number of a part, at the end of its name
 
 
 class Counters:
@@ -33,21 +29,6 @@ class Counters:
                 item = self._model(self._scope, name)
                 condition = self._model.amount > -change if name == keep and change < 0 else None
                 transaction.update(item, actions=[self._model.amount.add(change)], condition=condition)
-
-    def spread(self, transaction: TransactWrite, changes: Counter[str], by: str) -> None:
-        """Like `move`, with each counter in parts, because of two transactions on one item at once one fails.
-
-        `by` is the id of the counted object, which always uses the same part.
-        """
-        part = f"{_PART}{crc32(by.encode()) % _PARTS}"
-        self.move(transaction, Counter({name + part: change for name, change in changes.items()}))
-
-    def totals(self) -> dict[str, int]:
-        """Every counter, with its parts added up. Earlier versions had some in a single part without a number."""
-        sums: Counter[str] = Counter()
-        for name, amount in self.read():
-            sums[name.partition(_PART)[0]] += amount
-        return {name: amount for name, amount in sums.items() if amount}
 
     def read(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Every counter whose name begins with `prefix`, with its count.

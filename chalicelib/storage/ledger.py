@@ -10,6 +10,7 @@ from ..clock import Backoff
 from ..domain.buckets import PER_BUCKET
 from ..domain.errors import NotFound
 from ..domain.faults import Fault
+from ..domain.mailings import Mailing
 from ..domain.messages import Message, MessageKey, parse_message_id
 from .bucket_rows import TROUBLE_SHARDS, Bucket, Place, bucket_of_item, trouble_key
 from .bucket_writes import INSERT_TRIES, UPDATE_TRIES, Applied, BucketWrites, Written
@@ -35,6 +36,10 @@ class Ledger:
         self._writes = BucketWrites(
             table=self._table, dynamodb=dynamodb, backoff=backoff, layouts=self._layouts, read=self._buckets
         )
+
+    def begin(self, mailing: Mailing) -> None:
+        """Be told of a mailing that was launched this moment, so that how its ledger is laid out need not be read."""
+        self._layouts.note(mailing)
 
     # -- writing
 

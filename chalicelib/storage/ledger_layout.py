@@ -12,6 +12,7 @@ from typing import Any
 from ..clock import Backoff
 from ..domain.buckets import UNDIVIDED, Division
 from ..domain.errors import Unavailable
+from ..domain.mailings import Mailing
 from .bucket_rows import Place
 from .dynamodb import Item, read_items
 from .mailing_rows import META
@@ -72,6 +73,12 @@ class LedgerLayouts:
         none = Layout(UNDIVIDED, 0, now)  # there is no such mailing, or it is being removed
         return found | {one: read.get(one, none) for one in missing}
 
+    def note(self, mailing: Mailing) -> None:
+        """Know the layout of a mailing that was launched this moment."""
+        layout = Layout(mailing.division, _expiry(mailing.end_at, self._retain), self._backoff.clock.now(), final=True)
+        with self._lock:
+            self._known[mailing.mailing_id] = layout
+
     def _read(self, mailing_ids: list[str], now: datetime) -> dict[str, Layout]:
         keys: list[Item] = [{"mailing_id": {"S": one}, "part": {"S": META}} for one in mailing_ids]
         names = ("mailing_id", "shards", "buckets", "launched_at", "end_at")
@@ -86,8 +93,12 @@ class LedgerLayouts:
 
 
 def expiry_of(meta: Item, retain: timedelta) -> int:
-    """When a mailing's ledger may be deleted, in seconds since 1970; 0 for never."""
-    return int((from_ms(float(meta["end_at"]["N"])) + retain).timestamp()) if retain else 0
+    """When the ledger of a mailing may be deleted, in seconds since 1970; 0 for never."""
+    return _expiry(from_ms(float(meta["end_at"]["N"])), retain)
+
+
+def _expiry(end_at: datetime, retain: timedelta) -> int:
+    return int((end_at + retain).timestamp()) if retain else 0
 
 
 def place_of(mailing_id: str, client_id: str, layout: Layout) -> Place:

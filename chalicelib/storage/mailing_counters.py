@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.operand import Path
@@ -23,6 +23,13 @@ from .models import MailingModel
 from .tables import Tables
 
 
+class Mark(NamedTuple):
+    """What one addition leaves in the counts of a mailing: its writer's own attribute, and what stands there."""
+
+    writer: str
+    number: str
+
+
 class MailingCounterRepository:
     """The counters in STATS#nn, named as in domain.mailing_counters."""
 
@@ -30,13 +37,16 @@ class MailingCounterRepository:
         self._model = tables.mailings
         self._writer = threading.local()
 
-    def add(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
-        """Add to the counters, once, even if an answer is lost and botocore repeats the call."""
+    def add(self, mailing_id: str, changes: Counter[str], now: datetime, mark: Mark | None = None) -> None:
+        """Add to the counters, once, even if an answer is lost and botocore repeats the call.
+
+        A thread that adds for another one has the mark of that: a mailing's counts have an attribute for each writer.
+        """
         model = self._model
         sent = [model.first_sent_at.set(model.first_sent_at | now), model.last_sent_at.set(now)]
         lately, old = lately_of(changes, now)
         also = [*(sent if changes["sent"] > 0 else []), *(Path([name]).remove() for name in old)]
-        self._add(mailing_id, Counter({**changes, **lately}), now, also)
+        self._add(mailing_id, Counter({**changes, **lately}), now, also, mark)
 
     def align(self, state: MailingState, rows: Sequence[MailingModel], now: datetime) -> None:
         """Set the running counters of an ended mailing to its final ones. `rows` are the mailing's parts."""
@@ -49,16 +59,24 @@ class MailingCounterRepository:
             with translated("mailings"):
                 self._model(mailing_id, shard_part(SHARDS[0])).update(actions=[self._model.rows.add(-excess)])
 
-    def _add(self, mailing_id: str, changes: Counter[str], now: datetime, also: Sequence[Any] = ()) -> None:
+    def _add(
+        self,
+        mailing_id: str,
+        changes: Counter[str],
+        now: datetime,
+        also: Sequence[Any] = (),
+        mark: Mark | None = None,
+    ) -> None:
         actions: list[Any] = [Path([name]).add(change) for name, change in changes.items() if change]
         if not actions:
             return
-        latest, number = self._mark()
-        condition = latest.does_not_exist() | (latest != number)
-        actions += [latest.set(number), *also]
+        mark = mark or self.mark()
+        latest = Path(f"by_{mark.writer}")
+        condition = latest.does_not_exist() | (latest != mark.number)
+        actions += [latest.set(mark.number), *also]
         if any(change and name not in WORK and not is_of_delivery(name) for name, change in changes.items()):
             actions.append(self._model.updated_at.set(now))  # work that changes no status is not progress
-        part = f"STATS#{int(self._writer.name, 16) % len(SHARDS):02d}"
+        part = f"STATS#{int(mark.writer, 16) % len(SHARDS):02d}"
         with translated("mailings"):
             try:
                 self._model(mailing_id, part).update(actions=actions, condition=condition)
@@ -66,8 +84,8 @@ class MailingCounterRepository:
                 if not was_refused(error):
                     raise
 
-    def _mark(self) -> tuple[Path, str]:
-        """This thread's own attribute in its part, and the value that it will have after the next addition.
+    def mark(self) -> Mark:
+        """The mark of this thread's next addition.
 
         Each writer always uses the same part.
         """
@@ -75,4 +93,4 @@ class MailingCounterRepository:
         if not hasattr(writer, "name"):
             writer.name = secrets.token_hex(4)
             writer.numbers = itertools.count(1)
-        return Path(f"by_{writer.name}"), str(next(writer.numbers))
+        return Mark(writer.name, str(next(writer.numbers)))

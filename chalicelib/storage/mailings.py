@@ -11,7 +11,6 @@ from pynamodb.transactions import TransactWrite
 
 from ..clock import Backoff
 from ..domain.audit_acts import mailing_act
-from ..domain.clients import KEY_SEPARATOR
 from ..domain.errors import Invalid, NotFound, Unavailable
 from ..domain.excerpts import excerpt
 from ..domain.faults import Fault
@@ -20,10 +19,9 @@ from ..domain.mailing_counters import MailingCounters
 from ..domain.mailings import Mailing, MailingState, ShardProgress
 from ..domain.statuses import MailingStatus
 from .audit import AuditLog
-from .counters import Counters
 from .dynamodb import Item, read_items, transact, translated
 from .idempotency import IdempotencyRepository
-from .mailing_counters import MailingCounterRepository
+from .mailing_counters import MailingCounterRepository, Mark
 from .mailing_lists import MailingLists
 from .mailing_rows import (
     DELETED,
@@ -39,6 +37,7 @@ from .mailing_rows import (
     state_of,
 )
 from .mailing_shards import MailingShards
+from .mailing_totals import MailingTotals
 from .models import MailingModel
 from .recipients import claim, claims, owner_of
 from .tables import Tables
@@ -53,8 +52,7 @@ class MailingRepository:
         self._model = tables.mailings
         self._dynamodb = dynamodb
         self._settings = tables.settings
-        self._counters = Counters(tables, "mailings")
-        self._messages = Counters(tables, "ended-messages")
+        self._totals = MailingTotals(tables, dynamodb, backoff)
         self._connection = tables.connection
         self._backoff = backoff
         self._counts = MailingCounterRepository(tables)
@@ -71,7 +69,7 @@ class MailingRepository:
         def run() -> None:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
-                self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
+                self._totals.move(transaction, None, mailing)
                 claim(transaction, self._settings, mailing)
                 self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
 
@@ -96,7 +94,7 @@ class MailingRepository:
             with TransactWrite(connection=self._connection) as transaction:
                 transaction.save(meta_row(self._model, mailing), condition=self._model.mailing_id.does_not_exist())
                 self._idempotency.keep(transaction, request, mailing, kept_until)
-                self._counters.spread(transaction, Counter({str(mailing.status): 1}), mailing.mailing_id)
+                self._totals.move(transaction, None, mailing)
                 claim(transaction, self._settings, mailing)
                 self._audit.note(transaction, mailing_act(None, mailing), mailing.created_at)
 
@@ -208,10 +206,7 @@ class MailingRepository:
                     transaction.save(part)
                 if new.status is MailingStatus.CANCELLED and new.launched_at and not new.final:
                     transaction.save(self._settings(_CLOSING, new.mailing_id))
-                counts = Counter({str(new.status): 1})
-                counts[str(old.status)] -= 1
-                self._counters.spread(transaction, counts, new.mailing_id)
-                self._messages.spread(transaction, _ended_messages(old, new), new.mailing_id)
+                self._totals.move(transaction, old, new)
                 if new.segment != old.segment:
                     claim(transaction, self._settings, new)
                 self._audit.note(transaction, mailing_act(old, new), new.updated_at)
@@ -239,8 +234,7 @@ class MailingRepository:
                     ],
                     condition=self._model.revision == mailing.revision,
                 )
-                self._counters.spread(transaction, Counter({str(mailing.status): -1}), mailing.mailing_id)
-                self._messages.spread(transaction, _ended_messages(mailing, None), mailing.mailing_id)
+                self._totals.move(transaction, mailing, None)
                 self._audit.note(transaction, mailing_act(mailing, None))
 
         with translated("mailings"):
@@ -275,17 +269,23 @@ class MailingRepository:
     def totals(self) -> dict[str, int]:
         """How many mailings there are of each status."""
         with translated("mailings"):
-            return self._counters.totals()
+            return self._totals.by_status()
 
     def ended_messages(self) -> dict[tuple[str, str], int]:
         """How many messages ended mailings have, by the status of the mailing and of the message."""
         with translated("mailings"):
-            counts = {tuple(name.split(KEY_SEPARATOR)): count for name, count in self._messages.totals().items()}
-        return {(mailing, message): count for (mailing, message), count in counts.items()}
+            return self._totals.ended_messages()
 
-    def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime) -> None:
-        """Add to the counters, once, even if an answer is lost and botocore repeats the call."""
-        self._counts.add(mailing_id, changes, now)
+    def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime, mark: Mark | None = None) -> None:
+        """Add to the counters, once, even if an answer is lost and botocore repeats the call.
+
+        See `MailingCounterRepository.add` for the mark.
+        """
+        self._counts.add(mailing_id, changes, now, mark)
+
+    def mark(self) -> Mark:
+        """The mark of this thread's next addition, for another one that makes it."""
+        return self._counts.mark()
 
     def align_counts(self, state: MailingState, now: datetime) -> None:
         """Set the running counts of an ended mailing to its final ones, so that it can continue from them."""
@@ -303,12 +303,3 @@ class MailingRepository:
         """Note that every row of a cancelled mailing is final."""
         with translated("mailings"):
             self._settings(_CLOSING, mailing_id).delete()
-
-
-def _ended_messages(old: Mailing, new: Mailing | None) -> Counter[str]:
-    """How a change of a mailing changes the counts of messages of ended mailings."""
-    counts: Counter[str] = Counter()
-    for mailing, sign in [(old, -1), *([(new, 1)] if new else [])]:
-        for name, count in mailing.final:
-            counts[f"{mailing.status}{KEY_SEPARATOR}{name}"] += sign * count
-    return counts

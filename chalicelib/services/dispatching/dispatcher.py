@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,6 +26,7 @@ from ...observability import (
 )
 from ...queues import Queue, Unit, UnitKind
 from ...storage.mailings import MailingRepository
+from ..at_once import AtOnce
 from ..audiences import Audiences
 from ..gateways import Throttle
 from ..imports import ImportService
@@ -35,6 +39,8 @@ from .turns import Turn
 from .zone_changes import ZoneChanges
 
 _EARLY = timedelta(seconds=1)
+TOGETHER = 5  # mailings that one unit launches
+_DISPATCHERS = 20  # that are there, or may be soon
 _AT_ONCE = 200  # deleted mailings that a tick sends units for
 
 
@@ -54,6 +60,7 @@ class Dispatcher:
         imports: ImportService,
         zones: ZoneChanges,
         dispatch_queue: Queue,
+        launches: AtOnce,
         clock: SystemClock,
     ) -> None:
         self._audiences = audiences
@@ -67,14 +74,17 @@ class Dispatcher:
         self._imports = imports
         self._zones = zones
         self._dispatch_queue = dispatch_queue
+        self._launches = launches
         self._clock = clock
 
     def handle(self, unit: Unit, deadline: datetime) -> None:
         """Carry out one unit of the dispatch queue. Its mailing may be gone, or the work may be done already."""
         try:
             match unit.kind:
+                case UnitKind.LAUNCH if unit.mailing_ids:
+                    self._launches.map(self._launch_if_there, unit.mailing_ids)
                 case UnitKind.LAUNCH:
-                    self._launch(unit)
+                    self._launch(unit.mailing_id, unit.revision)
                 case UnitKind.EXPAND:
                     self._expand(unit, deadline)
                 case UnitKind.FEED:
@@ -100,10 +110,18 @@ class Dispatcher:
 
     # -- launch
 
-    def _launch(self, unit: Unit) -> None:
-        mailing = self._mailings.get(unit.mailing_id)
-        if mailing.status is not MailingStatus.SCHEDULED or mailing.revision != unit.revision:
-            return  # the mailing was moved, paused, launched or deleted meanwhile
+    def _launch_if_there(self, mailing_id: str) -> None:
+        """Launch one of several mailings. If it cannot be, their unit comes again; the others are launched by then."""
+        try:
+            self._launch(mailing_id)
+        except NotFound:
+            logger.info("dispatch unit of a deleted mailing", unit=UnitKind.LAUNCH, mailing_id=mailing_id)
+
+    def _launch(self, mailing_id: str, revision: int | None = None) -> None:
+        """Launch a mailing if it is due; with a revision, only that one."""
+        mailing = self._mailings.get(mailing_id)
+        if mailing.status is not MailingStatus.SCHEDULED or revision not in (None, mailing.revision):
+            return  # moved, paused, launched or deleted meanwhile
         now = self._clock.now()
         early = mailing.start_at - now
         if early > _EARLY:
@@ -180,13 +198,7 @@ class Dispatcher:
 
         Raises Unavailable at its end if it could not look at a mailing.
         """
-        now, stalled = self._clock.now(), 0
-        launches: list[tuple[str, float]] = []
-        for mailing in self._mailings.lists.with_status(MailingStatus.SCHEDULED, now + AHEAD):
-            stalled += now - mailing.start_at >= STALLED_AFTER  # several ticks have sent its launch
-            unit = Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=mailing.revision)
-            launches.append((unit.body(), int((mailing.start_at - now).total_seconds())))
-        self._dispatch_queue.send_each(launches)
+        stalled = self._launch_due()
         measure(CIRCUIT_STATE, max(CIRCUITS.index(one.circuit) for one in self._control.controls()))
         looked = self._checker.tick(deadline)
         measure(MAILINGS_STALLED, stalled + looked.stalled)
@@ -195,3 +207,26 @@ class Dispatcher:
         self._imports.go_on()
         if looked.failed:
             raise Unavailable(f"{looked.failed} mailings could not be looked at; the log says why")
+
+    def _launch_due(self) -> int:
+        """Send what launches the mailings that are due before the next tick. Many that start in the same second are
+        launched several at a time.
+
+        Answers how many of them several ticks have tried to launch in vain.
+        """
+        now, stalled = self._clock.now(), 0
+        due: defaultdict[int, list[str]] = defaultdict(list)
+        for mailing in self._mailings.lists.with_status(MailingStatus.SCHEDULED, now + AHEAD):
+            stalled += now - mailing.start_at >= STALLED_AFTER
+            due[max(0, int((mailing.start_at - now).total_seconds()))].append(mailing.mailing_id)
+        groups = [(delay, some) for delay, ids in due.items() for some in _groups(ids)]
+        self._dispatch_queue.send_each(
+            [(Unit(UnitKind.LAUNCH, mailing_ids=tuple(some)).body(), delay) for delay, some in groups]
+        )
+        return stalled
+
+
+def _groups(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Mailings that start in the same second: as many groups as dispatchers, as long as none is too large."""
+    size = min(TOGETHER, math.ceil(len(ids) / _DISPATCHERS))
+    return (ids[start : start + size] for start in range(0, len(ids), size))

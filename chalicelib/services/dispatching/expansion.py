@@ -103,6 +103,7 @@ class Expander:
         ended.
         """
         mailing_id = mailing.mailing_id
+        self._ledger.begin(mailing)
         try:
             found = self._page(mailing, shard, [])
         except Unavailable:
@@ -181,15 +182,21 @@ class Expander:
         direct = self._direct(mailing, shard, now)
         page = _Page(new_rows(mailing, clients, now, direct), cursor)
         added = self._insert(page.rows, left)
+        late: list[Message] = []
+        steps = [lambda: late.extend(self._late(mailing, shard.shard, page, now))]
         if direct:
-            hinted = [row.client_id for row in page.rows if row.hinted]
-            self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.division))
-            measure(MESSAGES_DISPATCHED, len(hinted))
-        added += self._insert(self._late(mailing, shard.shard, page, now), left)
+            steps.append(lambda: self._hint(mailing, page.rows))
+        self._at_once.map(lambda step: step(), steps)
+        added += self._insert(late, left)
         for row in added:
             measure_status(row)
         measure(MESSAGES_CREATED, len(added))
         return self._advance(mailing, shard, page, [*added, *left], now, direct)
+
+    def _hint(self, mailing: Mailing, rows: Sequence[Message]) -> None:
+        hinted = [row.client_id for row in rows if row.hinted]
+        self._send_queue.send(hints_for(mailing.mailing_id, hinted, mailing.division))
+        measure(MESSAGES_DISPATCHED, len(hinted))
 
     def _walk(self, mailing: Mailing, shard: ShardProgress) -> tuple[Sequence[Client | IndexedClient], str]:
         """The next clients of a shard, and the cursor after them: "" at the end of its index.

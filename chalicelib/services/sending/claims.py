@@ -107,8 +107,8 @@ class Claims:
         """The messages that are due. The others are seen again later, or dropped, because the ledger has them."""
         now = self._clock.now()
         mailings: dict[str, Mailing] = {}
-        for mailing_id in dict.fromkeys(mailing_id for mailing_id, _ in wanted):
-            known = self._mailing_cache.get(mailing_id)
+        states = self._mailing_cache.get_all(mailing_id for mailing_id, _ in wanted)
+        for mailing_id, known in states.items():
             if known is None or obstacle(known.mailing, now):
                 # Before a hint is dropped, the mailing is read again: it may have been resumed within the last second.
                 known = self._mailing_cache.refresh(mailing_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ...clock import SystemClock
@@ -31,7 +32,9 @@ from ...queues import Hint, Queue, Unit, UnitKind
 from ...storage.activity import ActivityRepository
 from ...storage.call_totals import CallTotalsRepository
 from ...storage.ledger import Ledger, Written
+from ...storage.mailing_counters import Mark
 from ...storage.mailings import MailingRepository
+from ..at_once import AtOnce
 from ..dead_letters import DeadLetters
 from ..gateway_control import GatewayControlService
 from ..gateways import Gateways
@@ -44,6 +47,7 @@ _ASIDE = 1.5  # seconds, for a message that the gateway did not consider
 _NOT_OF_THE_MESSAGE = (Outcome.THROTTLED, Outcome.BLOCKED)
 _UNWRITTEN = 10_000  # outcomes that a sender keeps for its next batch; older ones count as unknown
 _SETTLE_EVERY = timedelta(seconds=3)
+_CROWD, _CROWD_WAITS = 5, 1.0  # mailings in one batch, and the seconds until those of them that are over are ended
 _RECOUNT_EVERY = timedelta(seconds=15)  # shorter than a unit of this kind keeps looking
 
 
@@ -63,10 +67,12 @@ class Outcomes:
         dead_letters: Queue,
         dispatch_queue: Queue,
         budgets: Budgets,
+        at_once: AtOnce,
         clock: SystemClock,
         rng: random.Random,
     ) -> None:
         self._budgets = budgets
+        self._at_once = at_once
         self._policy = policy
         self._mailings = mailings
         self._ledger = ledger
@@ -219,19 +225,26 @@ class Outcomes:
                 batch.keep(item, key, None)
 
     def count(self, batch: Batch) -> None:
-        """Add to the counts of the mailings, and send units for mailings whose last message this was."""
-        self._count_calls(batch)
-        self._count_activity(batch)
-        for mailing_id, changes in batch.counts.items():
-            try:
-                self._mailings.add_counts(mailing_id, changes, self._clock.now())
-                state = self._mailing_cache.refresh(mailing_id)
-                if state and state.statistics.settled:
-                    self._ask(UnitKind.COMPLETE, state.mailing, _SETTLE_EVERY)
-                elif state and may_be_over(state):
-                    self._ask(UnitKind.RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
-            except Unavailable as error:
-                logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
+        """Add to the counts of the mailings, and have a mailing finished whose last message this was. All at once."""
+        # Where small mailings come in crowds, others are to be launched first.
+        end_after = _CROWD_WAITS if len(batch.counts) >= _CROWD else 0.0
+        steps: list[Callable[[], None]] = [
+            partial(self._count_one, mailing_id, changes, self._mailings.mark(), end_after)
+            for mailing_id, changes in batch.counts.items()
+        ]
+        steps += [lambda: self._count_calls(batch), lambda: self._count_activity(batch)]
+        self._at_once.map(lambda step: step(), steps)
+
+    def _count_one(self, mailing_id: str, changes: Counter[str], mark: Mark, end_after: float) -> None:
+        try:
+            self._mailings.add_counts(mailing_id, changes, self._clock.now(), mark)
+            state = self._mailing_cache.refresh(mailing_id)
+            if state and state.statistics.settled:
+                self._ask(UnitKind.COMPLETE, state.mailing, _SETTLE_EVERY, end_after)
+            elif state and may_be_over(state):
+                self._ask(UnitKind.RECOUNT, state.mailing, _RECOUNT_EVERY, RECOUNT_AFTER)
+        except Unavailable as error:
+            logger.warning("counts not saved, will be recounted", mailing_id=mailing_id, error=str(error))
 
     def _count_calls(self, batch: Batch) -> None:
         if not batch.calls:
@@ -260,6 +273,6 @@ class Outcomes:
         now, key = self._clock.now(), (kind, mailing.mailing_id, mailing.revision)
         last = self._asked_at.get(key)
         if last is None or now - last > every:
-            self._asked_at = {one: at for one, at in self._asked_at.items() if now - at <= _RECOUNT_EVERY}
+            self._asked_at = {one: at for one, at in self._asked_at.copy().items() if now - at <= _RECOUNT_EVERY}
             self._asked_at[key] = now
             self._dispatch_queue.send_each([(Unit(kind, mailing.mailing_id).body(), wait)])

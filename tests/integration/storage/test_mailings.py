@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -97,6 +98,18 @@ def test_every_step_moves_the_totals(store: Store) -> None:
     assert store.mailings.mark_deleted(finished)
     assert store.mailings.totals() == {"scheduled": 1}
     assert not {key: count for key, count in store.mailings.ended_messages().items() if count}
+
+
+def test_totals_of_an_earlier_version_are_added(store: Store) -> None:
+    """Which had an item for each counter, in parts with a number at the end or none."""
+    mailing = running(store)
+    store.tables.settings("ended-messages", "finished\x1fsent|1", amount=5).save()
+    for name, amount in (("running", 2), ("running|3", 4), ("scheduled|3", 1), ("paused|0", 0)):
+        store.tables.settings("mailings", name, amount=amount).save()
+    assert store.mailings.totals() == {"scheduled": 1, "running": 7}
+    end(store, mailing, sent=2)
+    assert store.mailings.totals() == {"scheduled": 1, "running": 6, "finished": 1}
+    assert store.mailings.ended_messages() == {("finished", "sent"): 7}
 
 
 @pytest.mark.parametrize("operation", ["create", "change", "launch", "mark_deleted"])
@@ -277,6 +290,22 @@ def test_a_lost_answer_counts_once(faulty: Store) -> None:
     faulty.mailings.add_counts(mailing_id, Counter(sent=3), START)
     faulty.mailings.add_counts(mailing_id, Counter(sent=3), START)
     assert faulty.mailings.state(mailing_id).statistics.by_status["sent"] == 6
+
+
+def test_who_adds_for_others_leaves_their_marks(faulty: Store) -> None:
+    """Threads that count a batch's mailings add no attribute of their own, and each addition counts once even so."""
+    mailing_ids = [running(faulty).mailing_id for _ in range(3)]
+    marks = [faulty.mailings.mark() for _ in mailing_ids]
+
+    def add(number: int) -> None:
+        faulty.mailings.add_counts(mailing_ids[number], Counter(sent=3), START, marks[number])
+
+    faulty.aws.lose_answers("dynamodb.UpdateItem", times=3)
+    with ThreadPoolExecutor(1) as pool:
+        list(pool.map(add, range(3)))
+    assert len({mark.writer for mark in marks}) == 1
+    for mailing_id in mailing_ids:
+        assert faulty.mailings.state(mailing_id).statistics.by_status["sent"] == 3
 
 
 def test_a_mailing_that_goes_on_counts_from_its_recount(store: Store) -> None:

@@ -20,9 +20,9 @@ def ids(count: int) -> list[str]:
 @pytest.mark.parametrize(
     ("clients", "shards", "buckets"),
     [
-        (0, 1, 8),
-        (72, 1, 8),
-        (73, 1, 9),
+        (0, 1, 2),
+        (18, 1, 2),
+        (19, 1, 3),
         (640, 1, 72),
         (641, 16, 5),
         (1_000_000, 16, 6945),

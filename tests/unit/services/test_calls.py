@@ -24,6 +24,7 @@ from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
 from chalicelib.domain.statuses import MailingStatus, MessageStatus
 from chalicelib.gateways.base import Answer, LastLook, Outgoing
+from chalicelib.services.at_once import AtOnce
 from chalicelib.services.contacts import Contacts
 from chalicelib.services.gateway_control import GatewayControlService
 from chalicelib.services.gateways import Gateways, Line
@@ -94,7 +95,7 @@ def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
     control = GatewayControlService(repository, 5, clock, random.Random(1), GatewayPaces())
     gateways = Gateways([Line("", gateway, control)], GatewayRoutes())  # type: ignore[arg-type]
     contacts = Contacts(repository, repository)
-    return Caller(Settings.from_environment({}), contacts, MailingCache(repository, clock), gateways, clock)
+    return Caller(Settings.from_environment({}), contacts, MailingCache(repository, AtOnce(), clock), gateways, clock)
 
 
 def job_for(mailing: Mailing, claimed_at: datetime, turn: datetime | None, paces: frozenset[str]) -> Job:
@@ -229,7 +230,8 @@ def test_a_gateway_that_answers_slowly_takes_no_thread_of_another() -> None:
     lines = [Line("slow", stuck, control, 2), Line("quick", quick, control)]  # type: ignore[arg-type]
     settings = Settings.from_environment({"GATEWAY_CONCURRENCY": "3"})
     contacts = Contacts(repository, repository)
-    caller = Caller(settings, contacts, MailingCache(repository, clock), Gateways(lines, GatewayRoutes()), clock)
+    mailing_cache = MailingCache(repository, AtOnce(), clock)
+    caller = Caller(settings, contacts, mailing_cache, Gateways(lines, GatewayRoutes()), clock)
     jobs = [job_for(tables.mailing, START, None, frozenset()) for _ in range(8)]
     for job, name in zip(jobs, ["slow"] * 6 + ["quick"] * 2, strict=True):
         job.gateway = name
