@@ -17,7 +17,7 @@ from tests.contract.packaged import FUNCTION, STACK, Packaged, in_stack
 WEB = {"pydantic", "jinja2", "polib", "prometheus_client", "argon2", "chalicelib.api", "chalicelib.admin"}
 WEB |= {"phonenumbers", "chalicelib.emails", "chalicelib.web", "boto3"}
 BEHIND = ("tick", "report", "dispatcher", "sender", "receiver")  # all functions but the API's
-MOST = 615  # modules that such a function imports before its first event; the API's are about 80 more
+MOST = 616  # modules that such a function imports before its first event; the API's are about 80 more
 ROOT = Path(__file__).parents[2]
 
 

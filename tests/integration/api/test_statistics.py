@@ -165,6 +165,7 @@ def test_a_lying_gateway_does_not_multiply_the_counters(campaign: Campaign) -> N
 def test_statistics_read_no_rows(campaign: Campaign) -> None:
     """Expects neither a scan nor a read of the ledger, and as many calls for many messages as for few."""
     few, many = campaign.send(1), campaign.send(80)
+    campaign.api.get("/api/mailing/stats")  # the first look finds that there are no totals of an earlier version
     costs = []
     for mailing_id in (few, many):
         calls: list[tuple[str, bool]] = []
