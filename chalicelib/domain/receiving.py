@@ -11,7 +11,7 @@ from .messages import Message, Outcome, taken
 from .statuses import MessageStatus
 
 
-class Heard(StrEnum):
+class ReceiptResult(StrEnum):
     """What was done with a receipt.
 
     applied: the row was changed. known: the row said so already. early: a sender is still working on the message, so
@@ -28,28 +28,30 @@ class Heard(StrEnum):
     UNREADABLE = "unreadable"
 
 
-DROPPED = frozenset({Heard.NO_MESSAGE, Heard.WRONG_NUMBER, Heard.NEVER_SENT, Heard.UNREADABLE})
+DROPPED = frozenset(
+    {ReceiptResult.NO_MESSAGE, ReceiptResult.WRONG_NUMBER, ReceiptResult.NEVER_SENT, ReceiptResult.UNREADABLE}
+)
 
 
-def hear(message: Message, receipt: Receipt, now: datetime) -> tuple[Heard, Message]:
+def apply_receipt(message: Message, receipt: Receipt, now: datetime) -> tuple[ReceiptResult, Message]:
     """What to do with a receipt, and the row after it.
 
     A receipt shows that the gateway accepted the message, which settles an unknown outcome. A message that was
     certainly refused does not become sent by a receipt, unless that says that it was delivered.
     """
     if receipt.phone_number and receipt.phone_number != message.phone_number:
-        return Heard.WRONG_NUMBER, message
+        return ReceiptResult.WRONG_NUMBER, message
     if message.status is MessageStatus.SENDING:
-        return Heard.EARLY, message
+        return ReceiptResult.EARLY, message
     if not message.attempts:
-        return Heard.NEVER_SENT, message
+        return ReceiptResult.NEVER_SENT, message
     delivery = later(message.delivery, receipt.delivery)
     told = message if delivery is message.delivery else replace(message, delivery=delivery)
     if message.status is not MessageStatus.SENT:
         if not taken(message.attempts) and receipt.status is not DeliveryStatus.DELIVERED:
-            return Heard.KNOWN, message
+            return ReceiptResult.KNOWN, message
         told = _sent(told, now)
-    return (Heard.KNOWN if told is message else Heard.APPLIED), told
+    return (ReceiptResult.KNOWN if told is message else ReceiptResult.APPLIED), told
 
 
 def _sent(message: Message, now: datetime) -> Message:

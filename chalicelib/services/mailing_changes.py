@@ -16,7 +16,7 @@ from ..queues import MAX_DELAY, Queue, Unit, UnitKind
 from ..storage.mailings import MailingRepository
 from .asked_mailings import keep_asked
 from .mailing_fields import MailingFields
-from .mailing_log import tell_change
+from .mailing_log import log_change
 
 # A mailing that starts before the next tick can have seen it goes to the dispatch queue at once.
 LAUNCH_AHEAD = timedelta(seconds=70)
@@ -41,7 +41,7 @@ class MailingChanges:
             old = self._mailings.get(checked_mailing_id(mailing_id))
             new = step(old, self._clock.now())
             if self._mailings.change(old, new):
-                tell_change(old, new)
+                log_change(old, new)
                 return new
         raise Conflict(Fault.MAILING_BEING_CHANGED)
 

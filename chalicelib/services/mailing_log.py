@@ -6,7 +6,7 @@ from ..domain.mailings import Mailing
 from ..observability import logger
 
 
-def tell_change(old: Mailing, new: Mailing) -> None:
+def log_change(old: Mailing, new: Mailing) -> None:
     """Log a change of a mailing that was saved."""
     logger.info(
         "mailing changed",

@@ -13,7 +13,7 @@ from ..domain.segments import Segment
 from .client_rows import client_of, is_client
 from .dynamodb import Item, read_items, translated
 from .tables import Tables
-from .tag_items import IndexEntry, met
+from .tag_items import IndexEntry, index_entry_of
 
 BY_TAG, BY_OPERATOR = "contacts_by_tag", "contacts_by_operator"
 LAST, NEXT = "\x7f", "0"  # after every character of an operator or id; before every character of an id
@@ -109,7 +109,7 @@ class ClientLists:
                 ExpressionAttributeValues={":shard": {"S": shard}, ":low": {"S": low}, ":high": {"S": high}},
                 Limit=limit,
             )
-        found = [met(item) for item in answer["Items"]]
+        found = [index_entry_of(item) for item in answer["Items"]]
         wanted = [one.client_id for one in found if one.client is None]
         if wanted:
             further = self._read(segment, wanted)

@@ -27,7 +27,7 @@ class IndexEntry(NamedTuple):
     client: Client | IndexedClient | None
 
 
-def met(item: Item) -> IndexEntry:
+def index_entry_of(item: Item) -> IndexEntry:
     """The entry of an index item."""
     if is_client(item):
         client = indexed_client_of(item)

@@ -45,7 +45,7 @@ _CLOSING = 20_000  # cancelled mailings in one go
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class CheckResult:
     """The result of checking mailings: how many are stalled, could not be checked, or were not, for lack of time."""
 
     stalled: int = 0
@@ -76,7 +76,7 @@ class Checker:
         self._at_once = at_once
         self._clock = clock
 
-    def tick(self, deadline: datetime) -> Looked:
+    def tick(self, deadline: datetime) -> CheckResult:
         """Check all mailings that are under way: here if they are few, else in units."""
         under_way = [found for status in UNDER_WAY for found in self._mailings.lists.ids_with_status(status)]
         measure(MAILINGS_UNDER_WAY, len(under_way))
@@ -86,7 +86,7 @@ class Checker:
         ids = sorted({*ids, *self._mailings.closing(_CLOSING)})
         if len(ids) > AT_ONCE:
             self._round(ids)
-            return Looked()
+            return CheckResult()
         began_at = self._clock.now()
         looked = self._look_at(ids, deadline)
         self._tell(len(looked.left), timedelta(0))
@@ -160,17 +160,17 @@ class Checker:
 
     # -- one mailing
 
-    def _look_at(self, ids: Sequence[str], deadline: datetime) -> Looked:
+    def _look_at(self, ids: Sequence[str], deadline: datetime) -> CheckResult:
         """Check mailings, several at once, as long as there is time.
 
         If one cannot be read, the others are still checked.
         """
         control = self._control.state()
 
-        def look(mailing_id: str) -> Looked:
+        def look(mailing_id: str) -> CheckResult:
             now = self._clock.now()
             if now >= deadline - _STOP_BEFORE:
-                return Looked(left=(mailing_id,))
+                return CheckResult(left=(mailing_id,))
             try:
                 state, counters = self._mailings.detail(mailing_id)
                 stalled = is_stalled(state, counters, control, now)
@@ -179,13 +179,13 @@ class Checker:
                 self._mailings.closed(mailing_id)
             except Exception:  # the boundary of one record: the other mailings are still checked
                 logger.exception("a mailing could not be checked", mailing_id=mailing_id)
-                return Looked(failed=1)
+                return CheckResult(failed=1)
             else:
-                return Looked(stalled=int(stalled))
-            return Looked()
+                return CheckResult(stalled=int(stalled))
+            return CheckResult()
 
         each = self._at_once.map(look, ids)
-        return Looked(
+        return CheckResult(
             sum(one.stalled for one in each),
             sum(one.failed for one in each),
             tuple(mailing_id for one in each for mailing_id in one.left),

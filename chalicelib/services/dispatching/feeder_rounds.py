@@ -258,20 +258,20 @@ class FeederRounds:
         """Send the hints of portions, and remember the results."""
         fed = 0
         done = self._at_once.map(lambda one: self._hinter.hint(one[1]), portions)
-        for (known, portion), came in zip(portions, done, strict=True):
+        for (known, portion), result in zip(portions, done, strict=True):
             now = self._clock.now()
-            measure(MESSAGES_DISPATCHED, came.hinted)
-            self._budgets.spend(known.mailing_id, came.hinted, self._control.weight(portion.state.mailing))
-            if came.hinted:
+            measure(MESSAGES_DISPATCHED, result.hinted)
+            self._budgets.spend(known.mailing_id, result.hinted, self._control.weight(portion.state.mailing))
+            if result.hinted:
                 known.fed_at = now
             if portion.parked:
-                known.looked, known.found = came.all_parked, came.hinted > 0
-                known.look_at = now + _PARKED_EVERY if came.all_parked else None
-            if came.moved is False or came.passed:
+                known.looked, known.found = result.all_parked, result.hinted > 0
+                known.look_at = now + _PARKED_EVERY if result.all_parked else None
+            if result.moved is False or result.passed:
                 known.read_at = None  # somebody restarted its feed, or closes its rows
-            if came.moved and came.shard and known.state:
-                known.state = replace(known.state, shards={**known.state.shards, came.shard.shard: came.shard})
-            fed += came.hinted + came.passed
+            if result.moved and result.shard and known.state:
+                known.state = replace(known.state, shards={**known.state.shards, result.shard.shard: result.shard})
+            fed += result.hinted + result.passed
         return fed
 
     def _probe(self, control: GatewayControl) -> None:

@@ -35,7 +35,7 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class HintingResult:
     """The result of a portion: how many messages got hints, and whether rows that need none were skipped."""
 
     hinted: int = 0
@@ -58,16 +58,16 @@ class Hinter:
         self._rng = rng
         self._hinted: set[tuple[str, str, datetime]] = set()
 
-    def hint(self, portion: Portion) -> Came:
+    def hint(self, portion: Portion) -> HintingResult:
         """Send hints for some messages of a mailing: first parked ones that are due, then those of one shard."""
-        came = self._hint_parked(portion) if portion.parked else Came()
-        if portion.shard is None or came.hinted >= portion.limit:
-            return came
-        return self._hint_shard(portion, portion.shard, came)
+        result = self._hint_parked(portion) if portion.parked else HintingResult()
+        if portion.shard is None or result.hinted >= portion.limit:
+            return result
+        return self._hint_shard(portion, portion.shard, result)
 
-    def _hint_shard(self, portion: Portion, shard: ShardProgress, came: Came) -> Came:
+    def _hint_shard(self, portion: Portion, shard: ShardProgress, result: HintingResult) -> HintingResult:
         mailing_id = portion.state.mailing.mailing_id
-        limit = min(PAGE, portion.limit - came.hinted)
+        limit = min(PAGE, portion.limit - result.hinted)
         rows, last = self._ledger.page(mailing_id, shard.shard, shard.feed_cursor, limit)
         now = self._clock.now()
         by_delay: dict[int, list[str]] = {}
@@ -78,7 +78,7 @@ class Hinter:
         hinted = self._send(portion.state.mailing, by_delay)
         new = replace(shard, feed_cursor=last or shard.feed_cursor, fed=not last)
         moved = self._mailings.shards.advance_feed(mailing_id, shard, new)
-        return replace(came, hinted=came.hinted + hinted, passed=not hinted, shard=new, moved=moved)
+        return replace(result, hinted=result.hinted + hinted, passed=not hinted, shard=new, moved=moved)
 
     def _send(self, mailing: Mailing, by_delay: dict[int, list[str]]) -> int:
         for delay, client_ids in by_delay.items():
@@ -88,7 +88,7 @@ class Hinter:
             logger.info("hints sent", mailing_id=mailing.mailing_id, count=count)
         return count
 
-    def _hint_parked(self, portion: Portion) -> Came:
+    def _hint_parked(self, portion: Portion) -> HintingResult:
         """Send hints for parked messages, which become visible when the messages are due."""
         mailing, limit = portion.state.mailing, min(PAGE, portion.limit)
         now, mailing_id = self._clock.now(), mailing.mailing_id
@@ -102,7 +102,7 @@ class Hinter:
                 found += 1
             if found >= limit:
                 break
-        return Came(hinted=self._send(mailing, by_delay), all_parked=found < limit)
+        return HintingResult(hinted=self._send(mailing, by_delay), all_parked=found < limit)
 
     def _due(self, mailing: Mailing, shard: str, now: datetime, limit: int) -> list[tuple[datetime, str]]:
         """Up to `limit` parked messages of a shard that are due soon and have no hint yet."""

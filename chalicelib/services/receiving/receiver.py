@@ -18,7 +18,7 @@ from ...domain.deliveries import Receipt, counted
 from ...domain.errors import NotFound, ServiceError, Unavailable
 from ...domain.mailing_counters import WRITES, counters_of
 from ...domain.messages import Message, MessageKey, parse_message_id
-from ...domain.receiving import DROPPED, Heard, hear
+from ...domain.receiving import DROPPED, ReceiptResult, apply_receipt
 from ...domain.replies import Inbound
 from ...domain.statuses import TERMINAL
 from ...observability import (
@@ -62,7 +62,7 @@ class _Batch:
 
     failed: set[str] = field(default_factory=set)
     early: list[_Told] = field(default_factory=list)
-    heard: Counter[Heard] = field(default_factory=Counter)
+    results: Counter[ReceiptResult] = field(default_factory=Counter)
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     in_doubt: set[str] = field(default_factory=set)
     numbers: dict[MessageKey, tuple[Message, list[_Told]]] = field(default_factory=dict)  # what is said of them
@@ -105,13 +105,13 @@ class Receiver:
         replies: list[tuple[Inbound, ReceiptItem]] = []
         for item in items:
             read = self._reader.read(item)
-            batch.heard[Heard.UNREADABLE] += not (read.receipts or read.replies)
+            batch.results[ReceiptResult.UNREADABLE] += not (read.receipts or read.replies)
             replies += [(reply, item) for reply in read.replies]
             for receipt, seen in read.receipts:
                 try:
                     waiting[parse_message_id(receipt.message_id)].append(_Told(receipt, seen, item))
                 except NotFound:
-                    batch.heard[Heard.NO_MESSAGE] += 1
+                    batch.results[ReceiptResult.NO_MESSAGE] += 1
         for _ in range(_ROUNDS):
             if not waiting or self._clock.now() >= deadline:
                 break
@@ -134,10 +134,10 @@ class Receiver:
         now = self._clock.now()
         rows = self._ledger.read(waiting)
         changes: list[tuple[Message, Message]] = []
-        results: dict[MessageKey, list[tuple[Heard, _Told]]] = {}
+        results: dict[MessageKey, list[tuple[ReceiptResult, _Told]]] = {}
         for key, pairs in waiting.items():
             row = rows.get(key)
-            new, results[key] = _heard(row, pairs, now)
+            new, results[key] = _apply_all(row, pairs, now)
             if row is not None and new is not None and new is not row:
                 changes.append((row, new))
         applied = self._ledger.update(changes)
@@ -156,12 +156,13 @@ class Receiver:
             del results[new.key]
         for mailing_id, units in applied.units.items():
             batch.counts[mailing_id][WRITES] += units
-        for key, heards in results.items():
-            for heard, told in heards:
-                batch.heard[heard] += 1
-                if heard is Heard.EARLY:
+        for key, pairs_of_key in results.items():
+            for result, told in pairs_of_key:
+                batch.results[result] += 1
+                if result is ReceiptResult.EARLY:
                     batch.early.append(told)
-                if heard is Heard.KNOWN and told.item.receive_count > 1:  # the earlier receiver may not have counted it
+                # An earlier receiver may not have counted it.
+                if result is ReceiptResult.KNOWN and told.item.receive_count > 1:
                     batch.in_doubt.add(key[0])
                     if _is_of_number(rows[key], rows[key]):
                         batch.numbers.setdefault(key, (rows[key], waiting[key]))
@@ -235,25 +236,26 @@ def _is_of_number(old: Message, new: Message) -> bool:
     return new.delivery is not None and (new.delivery.permanent or (was_lost and new.delivery.delivered))
 
 
-def _heard(
+def _apply_all(
     row: Message | None, pairs: Sequence[_Told], now: datetime
-) -> tuple[Message | None, list[tuple[Heard, _Told]]]:
+) -> tuple[Message | None, list[tuple[ReceiptResult, _Told]]]:
     """The row after all receipts about it, and the result of each."""
-    results: list[tuple[Heard, _Told]] = []
+    results: list[tuple[ReceiptResult, _Told]] = []
     for told in pairs:
         if row is None:
-            results.append((Heard.NO_MESSAGE, told))
+            results.append((ReceiptResult.NO_MESSAGE, told))
             continue
-        heard, row = hear(row, told.receipt, now)  # one change, because only the first receipt can change the status
-        results.append((heard, told))
+        # All are one change of the row, because only the first receipt can change the status.
+        result, row = apply_receipt(row, told.receipt, now)
+        results.append((result, told))
     return row, results
 
 
 def _measure(batch: _Batch) -> None:
-    if total := batch.heard.total():
+    if total := batch.results.total():
         measure(RECEIPTS_RECEIVED, total)
-    dropped = {heard: batch.heard[heard] for heard in DROPPED if batch.heard[heard]}
-    for heard, count in dropped.items():
-        measure(RECEIPTS_DROPPED, count, of=str(heard))
+    dropped = {result: batch.results[result] for result in DROPPED if batch.results[result]}
+    for result, count in dropped.items():
+        measure(RECEIPTS_DROPPED, count, of=str(result))
     if dropped:
-        logger.warning("receipts dropped", extra={str(heard): count for heard, count in dropped.items()})
+        logger.warning("receipts dropped", extra={str(result): count for result, count in dropped.items()})

@@ -77,7 +77,7 @@ class Batch:
     | `dead` | `Claims`, `Outcomes.record` | `Outcomes.bury` |
     | `counts` | every step that writes rows | `Outcomes.count` |
     | `calls` | `Outcomes.record` | `Outcomes.count`, and the metrics |
-    | `told` | `Claims.take`, `Outcomes.record` | the log, `batch_log.tell` |
+    | `told` | `Claims.take`, `Outcomes.record` | the log, `batch_log.log_batch` |
     | `probed` | `Claims.take` | the calls, and what is learnt from their answers |
     | `unsure` | `Claims.take` | `Outcomes.release` |
     | `turned_away` | every step that writes rows | `TablePace.note` |

@@ -15,7 +15,7 @@ from .batch import Batch
 Entry = dict[str, str | int]
 
 
-def tell(batch: Batch, size: int, names_accepted: bool) -> None:
+def log_batch(batch: Batch, size: int, names_accepted: bool) -> None:
     """Log the results of a batch of so many messages: every attempt and every change of status.
 
     Sent messages are only counted, unless `names_accepted`.

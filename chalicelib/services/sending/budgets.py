@@ -22,7 +22,7 @@ from ...observability import BUDGET_NOTICES, logger, measure
 from ...storage.mailings import MailingRepository
 from ...storage.spending import SpendingRepository
 from ..gateways import Gateways
-from ..mailing_log import tell_change
+from ..mailing_log import log_change
 from .batch import Batch, Job, Result
 from .mailing_cache import MailingCache
 
@@ -166,7 +166,7 @@ class Budgets:
                 return
             paused = state.mailing.paused_by_service(why, self._clock.now())
             if self._mailings.change(state.mailing, paused):
-                tell_change(state.mailing, paused)
+                log_change(state.mailing, paused)
                 measure(BUDGET_NOTICES)
                 logger.warning("mailing paused by the service", mailing_id=mailing_id, why=str(why))
             self._mailing_cache.refresh(mailing_id)

@@ -25,7 +25,7 @@ from ...queues import Hint, Queue
 from ...setting_checks import RECORDING
 from ..gateways import Gateways
 from .batch import Batch, Job, Received, Result, calls_of
-from .batch_log import tell
+from .batch_log import log_batch
 from .calls import Caller
 from .claims import Claims
 from .outcomes import Outcomes
@@ -92,7 +92,7 @@ class Delivery:
         self._outcomes.count(batch)
         staying = self._put_off(wanted, batch)
         _measure(batch, len(wanted))
-        tell(batch, len(wanted), self._settings.log_accepted)
+        log_batch(batch, len(wanted), self._settings.log_accepted)
         return staying
 
     def _call_all(self, jobs: Sequence[Job], deadline: datetime, batch: Batch) -> None:
