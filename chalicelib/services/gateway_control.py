@@ -186,7 +186,7 @@ class GatewayControlService:
         shared = known is not None and (known.troubled or known.refused)
         certain = certain or probed
         answered = accepted or any(attempt.outcome is Outcome.REFUSED for _, attempt in attempts)
-        # What a sender tells costs a write: of a gateway that answers some calls it tells nothing.
+        # Noting something costs a write, so nothing is noted about a gateway that answers some calls.
         telling = shared if answered else run.troubled
         if not certain and not telling and len(run.refused) < SHARED_REFUSALS:
             return Noted(feed=slowed, put_back=self._left_over())

@@ -1,8 +1,8 @@
-"""Lets MiniStack answer a query from the stretch of a partition that it asks for, as DynamoDB does.
+"""Lets MiniStack read only the part of a partition that a query needs, as DynamoDB does.
 
-By itself it sorts a whole partition and holds every item of it against the condition: half a second of CPU time for a
-page of 100,000 clients, and as much for each of a mailing's pages. Here the order of large partitions is kept, and the
-query runs on a table with those items only that can be on its page; what it answers is what it answered without.
+MiniStack itself sorts the whole partition and compares every item with the condition: half a second of CPU time for a
+page of 100,000 clients, and as much for each page of a mailing. Here the order of large partitions is kept, and the
+query runs on a table with only those items that can be on its page; the answers are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class OrderedReads:
-    """The engine's own functions, with less to look at."""
+    """The engine's own functions, with fewer items to look at."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -57,7 +57,7 @@ class OrderedReads:
     # -- reading
 
     def _narrowed(self, table: dict[str, Any] | None, data: dict[str, Any]) -> dict[str, Any] | None:
-        """The table with the items that can be on the page; None if the query is better left alone."""
+        """The table with only the items that can be on the page; None if the query should not be changed."""
         condition, index = data.get("KeyConditionExpression"), data.get("IndexName") or ""
         limit = data.get("Limit")
         if not table or not condition or data.get("KeyConditions") or not (limit is None or _is_count(limit)):
@@ -73,7 +73,7 @@ class OrderedReads:
                 return None
             stretch = self._stretch(table, schema, order, data)
         except (AttributeError, KeyError, TypeError, ValueError):
-            return None  # not as it should be: the engine says what is wrong
+            return None  # invalid: the engine reports what is wrong
         items: dict[str, dict[str, Any]] = {}
         for _values, pk, sk in stretch:
             items.setdefault(pk, {})[sk] = table["items"][pk][sk]
@@ -99,7 +99,10 @@ class OrderedReads:
         return order[low:high]
 
     def _bounds(self, order: list[Entry], name: str, data: dict[str, Any]) -> tuple[int, int]:
-        """Where the items begin and end that match the condition on the sort key. Raises ValueError for a rare kind."""
+        """The range of items that match the condition on the sort key.
+
+        Raises ValueError for a rare kind of condition.
+        """
         engine, names = self._engine, data.get("ExpressionAttributeNames") or {}
         tokens = [token for token in engine._tokenize(data["KeyConditionExpression"]) if token[0] != "EOF"]
         if (
@@ -137,14 +140,14 @@ class OrderedReads:
     # -- the order
 
     def _schemas(self, table: dict[str, Any]) -> Iterator[tuple[str, list[str], list[str]]]:
-        """Name, hash and range keys of the table itself, which has no name, and of its indexes."""
+        """Name, hash and range keys of the table itself, whose name is "", and of its indexes."""
         yield "", [table["pk_name"]], [table["sk_name"]] if table["sk_name"] else []
         yield from self._engine._index_key_schemas(table)
 
     def _order(
         self, table: dict[str, Any], schema: tuple[str, list[str], list[str]], partition: str
     ) -> list[Entry] | None:
-        """A partition in its order; None if it is small."""
+        """A partition in order; None if it is small."""
         name = schema[0]
         orders: dict[tuple[str, str], list[Entry]] = self._engine._index_members(table).setdefault(_ORDERS, {})
         order = orders.get((name, partition))
@@ -162,7 +165,7 @@ class OrderedReads:
     def _reorder(
         self, table: dict[str, Any], pk: str, sk: str, old: dict[str, Any] | None, new: dict[str, Any] | None
     ) -> None:
-        """Keep the orders that there are in step with a write."""
+        """Update the existing orders after a write."""
         orders = (table.get(self._engine._INDEX_MEMBERS) or {}).get(_ORDERS)
         if not orders:
             return
@@ -179,7 +182,7 @@ class OrderedReads:
                 elif order[place : place + 1] == [entry]:
                     del order[place]
                 else:
-                    del orders[schema[0], partition]  # changed behind our back: made anew when it is asked for
+                    del orders[schema[0], partition]  # changed elsewhere: made again when it is needed
 
     def _values(self, table: dict[str, Any], schema: tuple[str, list[str], list[str]], item: dict[str, Any]) -> Values:
         keys = self._engine._index_order_keys(table, schema[2])
@@ -187,7 +190,7 @@ class OrderedReads:
 
 
 class _Overlay:
-    """The engine's tables with another one in the place of one of them, for as long as a query runs."""
+    """The engine's tables with one of them replaced while a query runs."""
 
     def __init__(self, tables: Any, name: str, table: dict[str, Any]) -> None:
         self._tables, self._name, self._table = tables, name, table
@@ -200,9 +203,10 @@ class _Overlay:
 
 
 def _met_by(narrowed: dict[str, Any], evaluate: Callable[..., Any]) -> Callable[..., Any]:
-    """Evaluates conditions, but the one on the keys not for each item of a narrowed table, all of which meet it.
+    """Evaluates conditions, but not the one on the keys for each item of a narrowed table, because all of them match
+    it.
 
-    For the first of them it is evaluated, so that a faulty one is refused.
+    For the first item it is evaluated, so that a faulty condition is refused.
     """
     items = [item for rows in narrowed["items"].values() for item in rows.values()]
     known = {id(item) for item in items[1:]}

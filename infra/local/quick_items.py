@@ -1,4 +1,4 @@
-"""Sizes, copies and parts of items, as MiniStack finds them with a step in Python for each value.
+"""Sizes, copies and parts of items, faster than MiniStack's, which take a step in Python for each value.
 
 A page of 50 clients is measured and cut to what its index has twice, a change copies its item two to four times.
 """
@@ -33,14 +33,14 @@ def copied(value: Any) -> Any:
 
 
 def copying() -> ModuleType:
-    """The module `copy`, which copies items so."""
+    """A module `copy` that copies items in this way."""
     quick = ModuleType(copy.__name__)
     quick.__dict__.update(vars(copy), deepcopy=copied)
     return quick
 
 
 def sizing(of_item: Callable[[Any], int], of_value: Callable[[Any], int]) -> Callable[[Any], int]:
-    """The bytes of an item, of which texts and flags are counted at once."""
+    """A function for the bytes of an item, which counts texts and flags directly."""
 
     @wraps(of_item)
     def size(item: Any) -> int:
@@ -64,9 +64,9 @@ def sizing(of_item: Callable[[Any], int], of_value: Callable[[Any], int]) -> Cal
 
 
 def paging(page: Callable[..., tuple[list[Item], bool]], most: int) -> Callable[..., tuple[list[Item], bool]]:
-    """The items of a page and whether it ends before the last, `most` bytes at most.
+    """A function for the items of a page of at most `most` bytes, and whether there are more.
 
-    An item's JSON is longer than the item is counted: if all of it is not too much, no item has to be measured.
+    An item's JSON is longer than its counted size: if all JSON together is short enough, no item has to be measured.
     """
 
     @wraps(page)
@@ -80,7 +80,7 @@ def paging(page: Callable[..., tuple[list[Item], bool]], most: int) -> Callable[
 
 
 def cutting(cut: Callable[[Item, dict[str, Any], str | None], Item]) -> Callable[..., Item]:
-    """What an index has of an item; which attributes it keeps is found once, and not for each item of a page."""
+    """A function for the attributes of an item in an index, which are found once instead of for each item."""
     known: dict[int, tuple[Any, frozenset[str] | None]] = {}
 
     def kept(table: dict[str, Any], name: str) -> frozenset[str] | None:
@@ -134,12 +134,12 @@ def keying(engine: ModuleType) -> Callable[..., Any]:
 
 
 def choosing(engine: ModuleType) -> Callable[[Item, str, Names], Item]:
-    """The attributes of an item that a projection names; what the text means is found once if it names no paths."""
+    """A function for the attributes that a projection names; its text is parsed once if it has no paths."""
     choose: Callable[[Item, str, Names], Item] = engine._project_item
 
     @lru_cache(maxsize=KEPT)
     def attributes(text: str, names: tuple[tuple[str, str], ...]) -> tuple[str, ...] | None:
-        """Those that a projection names, None for one with paths. Raises ValueError for a faulty one."""
+        """The attributes that a projection names, None if it has paths. Raises ValueError for a faulty one."""
         choose({}, text, dict(names))
         paths = [engine._parse_projection_path(path, dict(names)) for path in text.split(",") if path.strip()]
         plain = all(len(path) == 1 and path[0][0] == "name" for path in paths)

@@ -1,6 +1,6 @@
-"""JSON as MiniStack reads and writes it, by pydantic's parser and writer, which take a third of the time.
+"""JSON for MiniStack with pydantic's parser and writer, which take a third of the time.
 
-What these two refuse, such as half of a surrogate pair, goes the way that it goes without them.
+What these refuse, such as half of a surrogate pair, is handled by the standard library.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def dumps(value: Any) -> bytes:
 
 
 def reading(module: ModuleType) -> ModuleType:
-    """The module `json` with these `loads`; texts that it writes may be told to somebody, and stay as they are."""
+    """The module `json` with these `loads`; its writing stays the same, because its texts may be shown to callers."""
     quick = ModuleType(module.__name__)
     quick.__dict__.update(vars(module), loads=loads)
     return quick

@@ -1,7 +1,7 @@
-"""Lets MiniStack parse a statement once, and not again for each of the thousands that differ in their values only.
+"""Lets MiniStack parse a statement once, instead of for each of thousands that differ only in their values.
 
-Two thirds of the emulator's time in a mailing went into parsing the same three statements. What a statement means
-depends on its text and the types of its parameters; answers and data stay exactly what they are without this
+Two thirds of the emulator's time in a mailing went into parsing the same three statements. The meaning of a statement
+depends on its text and the types of its parameters. Answers and data are exactly the same without this
 (EMULATOR_REMEMBERS=0, and a test that compares both).
 """
 
@@ -22,19 +22,19 @@ Build = Callable[[list[Any]], Any]
 
 
 def tokenizing(tokenize: Callable[[str], list[Token]]) -> Callable[[str], list[Token]]:
-    """The same tokens of an expression, which is taken apart once, and not for each item that it is held against."""
+    """A tokenizer with the same results, which tokenizes an expression once instead of for each item."""
     known = lru_cache(maxsize=KEPT)(lambda text: tuple(tokenize(text)))
     return lambda text: list(known(text))
 
 
 def judging(judge: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same judgement of a text, such as the size of a number, which is made once for a text."""
+    """A function with the same results for a text, such as the size of a number, which computes them once."""
     known = lru_cache(maxsize=_NUMBERS)(judge)
     return wraps(judge)(lambda text: known(text) if type(text) is str else judge(text))
 
 
 def remembering(parse: Parse) -> Parse:
-    """The same parser, which knows what it has parsed before."""
+    """A parser with the same results, which remembers what it has parsed."""
 
     @lru_cache(maxsize=KEPT)
     def shape(text: str, types: tuple[str, ...]) -> Build:
@@ -52,13 +52,13 @@ def remembering(parse: Parse) -> Parse:
 
 
 class _Unread:
-    """Stands for a value that the parser does not look at."""
+    """A placeholder for a value that the parser does not look at."""
 
 
 def _builder(node: Any, places: dict[int, int]) -> Build:
-    """What makes a new tree like this one, with values in the places of the parameters.
+    """A function that makes a copy of a tree, with values instead of parameters.
 
-    A branch without any is the same for all: nobody changes it.
+    Branches without parameters are shared, because nobody changes them.
     """
     if id(node) in places:
         return itemgetter(places[id(node)])

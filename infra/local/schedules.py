@@ -1,6 +1,6 @@
-"""When a schedule of the app fires, as EventBridge reads it in UTC: `rate(…)`, and `cron(…)` for times of an hour.
+"""When the app's schedules fire, by EventBridge's rules in UTC: `rate(…)`, and `cron(…)` for minutes of an hour.
 
-Other forms of cron are refused, since the app has none: a new one is to be added here with its test.
+Other forms of cron are refused, because the app has none; add a new one here, with its test.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class Expression(Protocol):
     """A schedule expression, parsed."""
 
     def first(self, now: datetime) -> datetime:
-        """When a schedule that begins to exist at `now` fires for the first time."""
+        """When a schedule that is created at `now` fires for the first time."""
 
     def after(self, moment: datetime) -> datetime:
         """The next firing strictly after a firing at `moment`."""
 
 
 def parse(text: str) -> Expression:
-    """Read a schedule expression. Raises ValueError if it is none, or a form of cron that the app does not use."""
+    """Parse a schedule expression. Raises ValueError if it is invalid, or a form of cron that the app does not use."""
     if rate := _RATE.fullmatch(text):
         return RateExpression(timedelta(**{f"{rate[2]}s": int(rate[1])}))
     if (cron := _CRON.fullmatch(text)) and int(cron[1]) < 60:

@@ -1,4 +1,4 @@
-"""A LocalStack or LocalEmu of this machine without Docker: its processes, from their start to their end."""
+"""A LocalStack or LocalEmu on this machine without Docker: starts and ends its processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ENFORCING = {"IAM_ENFORCEMENT": "1", "ROOT_ACCESS_KEYS": "test,local"}
 
 
 class EmulatorError(Exception):
-    """The emulator is not there; the text says what to do."""
+    """The emulator cannot be used; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 class Emulator:
-    """The emulator and the MiniStack behind its DynamoDB. Nothing of them is left once `stop` has returned.
+    """The emulator and the MiniStack behind its DynamoDB. Nothing of them is left after `stop`.
 
     `directory` takes all their files. They also end when this process does, however it ends.
     """
@@ -90,7 +90,7 @@ class Emulator:
         return self._directory / f"{self.kind.package}.log"
 
     def start(self, bound: float = START_BOUND) -> None:
-        """Start it and wait until it answers; EmulatorError with the end of its log if it does not."""
+        """Start it and wait until it answers. Raises EmulatorError with the end of its log if it does not."""
         if lacking := missing(self.kind):
             raise EmulatorError(f"{' and '.join(lacking)} must be set up first: make localstack does")
         for name in ("tmp", "files"):
@@ -103,9 +103,9 @@ class Emulator:
         self._await(bound)
 
     def stop(self) -> None:
-        """End it and all that it has started, and have its files removed, which nobody waits for.
+        """End it and everything that it has started, and remove its files in the background.
 
-        Each function has the whole zip unpacked: 14,000 files, which can take a minute to go.
+        Each function has the whole zip unpacked: removing 14,000 files can take a minute.
         """
         for process in reversed(self._started):
             self._end(process)
@@ -140,7 +140,9 @@ class Emulator:
             )
 
     def _environment(self, tables_port: int) -> dict[str, str]:
-        """Nothing of the person's own but the path to programs: no credentials, no profile, no proxy."""
+        """An environment with nothing of the person's own except the path to programs: no credentials, profile or
+        proxy.
+        """
         address = f"127.0.0.1:{self.port}"
         return {
             "PATH": os.environ.get("PATH", ""),

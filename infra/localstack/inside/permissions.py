@@ -1,7 +1,7 @@
-"""What LocalEmu 1.3.2's IAM enforcement gets wrong of DynamoDB: which permissions a call needs, on which resources.
+"""Corrects LocalEmu 1.3.2's IAM enforcement for DynamoDB: which permissions a call needs, on which resources.
 
-Its ARN builder looks for TableName at the top and so asks for `table/*` where a call names its tables deeper (batches,
-transactions, PartiQL), and for the table where an index is read. AWS says what is needed in its Service Authorization
+Its ARN builder looks for TableName at the top only, so it requires `table/*` if a call names its tables deeper
+(batches, transactions, PartiQL), and the table if an index is read. What AWS requires is in its Service Authorization
 Reference.
 """
 
@@ -33,7 +33,7 @@ class Resource(str):
 
 
 def needed(operation: str, params: dict[str, Any], region: str, account: str) -> list[Pair]:
-    """What a call of DynamoDB needs; empty where LocalEmu itself is right."""
+    """What a call of DynamoDB needs; empty if LocalEmu itself is right."""
 
     def arn(table: str, index: str | None = None) -> str:
         if table.startswith("arn:"):
@@ -61,7 +61,7 @@ def needed(operation: str, params: dict[str, Any], region: str, account: str) ->
 
 
 def install() -> None:
-    """Let the enforcer ask for these."""
+    """Let the enforcer require these."""
     enforcer: Any = importlib.import_module("localemu.services.iam_enforcement.enforcer")
     allow = importlib.import_module("localemu.services.iam_enforcement.evaluator").Decision.ALLOW
     build, evaluate = enforcer.build_resource_arn, enforcer.PolicyEvaluator.evaluate

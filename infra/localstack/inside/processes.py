@@ -41,7 +41,7 @@ class Environment:
         self._result: Future[tuple[bytes, bool]] | None = None
 
     def start(self) -> bytes | None:
-        """Start the process; None once it waits for events, else the error with which it did not come up."""
+        """Start the process. Returns None when it waits for events, or the error if it does not start."""
         self._api.expect_process()
         self._process = subprocess.Popen(
             [os.environ["FUNCTION_PYTHON"], "-m", "awslambdaric", self._variables["_HANDLER"]],
@@ -61,7 +61,10 @@ class Environment:
         return self._api.init_error or _error("Runtime.ExitError", "the function did not start")
 
     def run(self, event: dict[str, Any], timeout: float) -> tuple[bytes, bool]:
-        """The answer to an event, and whether it is an error; the process is killed after `timeout` seconds."""
+        """Run an event.
+
+        Returns the answer, and whether it is an error. The process is killed after `timeout` seconds.
+        """
         if self._process is None or self._process.poll() is not None:
             error = self.start()
             if error is not None:
@@ -81,7 +84,7 @@ class Environment:
         return _error("Sandbox.Timedout", f"RequestId: {self._current} Error: timed out after {timeout:.2f} s"), True
 
     def finish(self, bound: float) -> None:
-        """End it after what it does: Lambda lets an environment finish its event when its code is replaced."""
+        """End it after its current event, as Lambda does when a function's code is replaced."""
         if self._result:
             wait([self._result], timeout=bound)
         self.kill()
@@ -187,6 +190,6 @@ def executor(package: str) -> Any:
 
         @classmethod
         def cleanup_version(cls, function_version: Any) -> None:
-            """Nothing was prepared that would have to go."""
+            """Nothing to clean up."""
 
     return ProcessExecutor
