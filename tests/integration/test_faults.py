@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain import buckets
 from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing
 from chalicelib.domain.messages import MAX_ATTEMPTS_KEPT, Outcome
@@ -418,8 +419,9 @@ def test_what_is_not_sent_when_the_window_closes_is_expired(simulation: Simulati
     assert max(call.at for call in simulation.gateway.log) < mailing.end_at
 
 
-def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation) -> None:
+def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both share a slow gateway: a few people among hundreds are served in a fair share, not at the end."""
+    monkeypatch.setattr(buckets, "SMALL", 100)  # so that the large one has all shards
     simulation.services.gateway_control.set_rate(4, "tester")
     simulation.add_clients(300, tag="large")
     simulation.add_clients(10, tag="small")
@@ -431,6 +433,7 @@ def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation) -
     assert simulation.counts(large)["sent"] < 180
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulation) -> None:
     """Set while the mailing runs, on the mailing and on the gateway; the lower of both holds."""
     simulation.add_clients(420)

@@ -13,6 +13,7 @@ from tests.support.aws import Call
 from tests.support.simulation import Simulation, new_simulation
 
 CLIENTS = 800
+FEWER = 480
 MOST = timedelta(seconds=2)
 
 
@@ -36,32 +37,34 @@ def longest_silence(simulation: Simulation) -> timedelta:
     return max(later - one for one, later in itertools.pairwise(moments))
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 def test_a_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expects ten pages of each shard, one a second, to be sent as they come, and nobody's message twice."""
-    monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
-    monkeypatch.setattr(expansion, "PAGE", 5)
+    monkeypatch.setattr(expansion, "FIRST_PAGE", 3)
+    monkeypatch.setattr(expansion, "PAGE", 3)
     with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
-        simulation.add_clients(CLIENTS)
+        simulation.add_clients(FEWER)
         slow_pages(simulation, 1)
         simulation.run_until_finished(simulation.create_mailing())
-        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == CLIENTS
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == FEWER
         assert longest_silence(simulation) <= MOST
         assert simulation.gateway.log[-1].at - simulation.gateway.log[0].at >= 3 * MOST  # it took its time
 
 
+@pytest.mark.usefixtures("sixteen_shards")
 @pytest.mark.parametrize("whose", ["the mailing", "the gateway"])
 def test_a_rated_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
     """Expects its first message with the second pages, and then no silence, where a shard takes twenty seconds."""
-    monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
-    monkeypatch.setattr(expansion, "PAGE", 5)
+    monkeypatch.setattr(expansion, "FIRST_PAGE", 3)
+    monkeypatch.setattr(expansion, "PAGE", 3)
     with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
-        simulation.add_clients(CLIENTS)
+        simulation.add_clients(FEWER)
         slow_pages(simulation, 2)
         if whose == "the gateway":
-            simulation.services.gateway_control.set_rate(40, "tester")
-        mailing = simulation.create_mailing(rate_limit=40 if whose == "the mailing" else None)
+            simulation.services.gateway_control.set_rate(24, "tester")
+        mailing = simulation.create_mailing(rate_limit=24 if whose == "the mailing" else None)
         simulation.run_until_finished(mailing)
-        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == CLIENTS
+        assert len(simulation.gateway.log) == len(simulation.gateway.calls()) == FEWER
         assert simulation.gateway.log[0].at - mailing.created_at <= 3 * MOST
         assert longest_silence(simulation) <= MOST
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.domain import buckets
 from chalicelib.services.dispatching import expansion
 from tests.support.aws import Call
 from tests.support.simulation import new_simulation
@@ -15,6 +16,7 @@ def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) 
     """Expects a small mailing to begin within seconds, where two large ones keep all dispatchers busy for a minute."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 2)
     monkeypatch.setattr(expansion, "PAGE", 2)
+    monkeypatch.setattr(buckets, "SMALL", 100)  # so that the large ones have all shards
     with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
 
         def before(call: Call) -> None:
@@ -33,7 +35,7 @@ def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) 
         assert launched_at is not None
         assert launched_at - small.created_at <= timedelta(seconds=3)
         assert not any(simulation.services.mailings.state(one.mailing_id).statistics.dispatched for one in large)
-        monkeypatch.undo()  # what is left may go quickly
+        monkeypatch.setattr(expansion, "PAGE", 100)  # what is left may go quickly
         simulation.aws.before = lambda call: simulation.scheduler.io_point()
         for one in large:
             simulation.run_until_finished(one)
