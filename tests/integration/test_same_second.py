@@ -64,7 +64,7 @@ def test_those_that_were_changed_meanwhile_are_launched_as_they_are_now(simulati
     """Expects one that was paused and one that was deleted not to be launched."""
     mailings = ordered(simulation)
     simulation.run_for(70)
-    service = simulation.services.mailings
+    service = simulation.services.mailing_actions
     service.pause(mailings[0].mailing_id)
     service.cancel(mailings[1].mailing_id)
     service.delete(mailings[1].mailing_id)
