@@ -74,7 +74,7 @@ class Reader:
 
 def _seen_first(receipts: list[Receipt], now: datetime) -> list[tuple[Receipt, int]]:
     """Receipts that come for the first time. Times in the future, by a gateway's wrong clock, become now."""
-    return [(replace(one, at=min(one.at, now)), 0) for one in receipts]
+    return [(one if one.at <= now else replace(one, at=now), 0) for one in receipts]
 
 
 def _with_query(url: str, callback: Callback) -> str:

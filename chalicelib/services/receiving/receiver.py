@@ -172,8 +172,9 @@ class Receiver:
         """Note what a written row changes in the counts."""
         counts = batch.counts[new.mailing_id]
         for message, sign in ((old, -1), (new, 1)):
-            for name, count in counted(message).items():
-                counts[name] += sign * count
+            if message.delivery is not None:
+                for name, count in counted(message).items():
+                    counts[name] += sign * count
         if new.status is not old.status:  # the mailing may have ended with other final counts
             measure_status(new)
             batch.over.append((old.updated_at, str(old.status)))
