@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 from tests import support
@@ -35,7 +36,7 @@ def _mark(words: list[str]) -> str:
 
 def test_every_test_belongs_to_exactly_one_tier() -> None:
     """Expects one to run what is not marked, in every directory with tests, and the other what is, wherever it is."""
-    (test,), (proof,) = _commands("test"), _commands("proof")
+    (test,), (proof, emulators) = _commands("test"), _commands("proof")
     with_tests = {str(file.relative_to(ROOT).parent).split("/")[1] for file in TESTS.rglob("test_*.py")}
     assert _where(test) == {f"tests/{name}" for name in with_tests}
     marked = {file for file in TESTS.rglob("*.py") if MARK in file.read_text(encoding="utf-8")}
@@ -45,7 +46,9 @@ def test_every_test_belongs_to_exactly_one_tier() -> None:
     assert (_mark(test), _mark(proof)) == ("not proof", "proof")
     assert [words for words in (test, proof) if {"-k", "--deselect", "--ignore"} & set(words)] == []
     # What only an emulator can show is collected with it only (tests/e2e/conftest.py).
-    assert [words for place, words in enumerate(proof) if proof[place - 1] == "--on"] == ["localstack", "localemu"]
+    chosen = [word for before, word in pairwise(emulators) if before in ("--on", "-k", "-m")]
+    assert chosen == ["proof", "localstack", "localemu", "localstack or localemu"]
+    assert _where(emulators) == {"tests/e2e"}
 
 
 def test_what_is_checked_before_a_change_lands_is_both() -> None:
