@@ -6,6 +6,8 @@ there are none here. That took a third of the time of delivering a message.
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Any
 
 import botocore.session
@@ -54,6 +56,18 @@ class _PlainParser(JSONParser):  # type: ignore[misc]
     def _parse_shape(self, shape: Any, node: Any) -> Any:
         del shape
         return node
+
+    def _parse_body_as_json(self, body_contents: bytes) -> Any:
+        try:
+            return _from_json()(body_contents)
+        except ValueError:  # nothing, or no JSON, or half of a surrogate pair
+            return super()._parse_body_as_json(body_contents)
+
+
+def _from_json() -> Any:
+    """pydantic's parser, which takes a third of the time, for functions that have it anyway; else that of Python."""
+    found = sys.modules.get("pydantic_core")
+    return found.from_json if found else json.loads
 
 
 class _PlainParsers(ResponseParserFactory):  # type: ignore[misc]

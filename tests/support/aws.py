@@ -17,6 +17,7 @@ from unittest import mock
 
 from botocore.client import BaseClient
 
+from chalicelib.aws_calls import ShortCalls
 from infra.local import ministack_patches
 from infra.local.quick_json import dumps, loads
 from tests.support.botocore_retries import Retries
@@ -113,6 +114,7 @@ class InProcessAws:
         with (
             mock.patch.dict(os.environ, ENVIRONMENT),
             mock.patch.object(BaseClient, "_make_api_call", lambda client, *call: self.call(client, *call)),
+            mock.patch.object(ShortCalls, "call", lambda calls, *call: self.call(calls.client, *call)),
             nothing_reaped(),
         ):
             yield self

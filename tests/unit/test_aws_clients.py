@@ -124,3 +124,15 @@ def test_an_error_is_that_of_botocore() -> None:
 def test_what_json_does_not_know_is_no_call() -> None:
     with pytest.raises(TypeError):
         _heard(aws_client("dynamodb"), "put_item", {"TableName": "t", "Item": {"b": {"B": b"x"}}}, b"{}")
+
+
+def test_a_transaction_has_a_token_by_which_its_repetition_is_known() -> None:
+    """Expects one for each call, as botocore gives it, unless the caller has given one."""
+    put = {"Put": {"TableName": "t", "Item": KEY}}
+    sent = [
+        _heard(aws_client("dynamodb"), "transact_write_items", {"TransactItems": [put], **more}, b"{}")[0][-1]
+        for more in ({}, {}, {"ClientRequestToken": "mine"})
+    ]
+    first, second, given = (one["ClientRequestToken"] for one in sent)
+    assert len({first, second, given}) == 3
+    assert given == "mine"
