@@ -53,7 +53,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         alone = item.get_closest_marker("proof") or item.get_closest_marker("xdist_group")
         if item.path.parent == Path(__file__).parent and not alone:
             item.add_marker(pytest.mark.xdist_group("embedded"))
-    items.sort(key=lambda item: item.get_closest_marker("everywhere") is None)  # they start all functions
     items.sort(key=lambda item: item.get_closest_marker("changes_code") is not None)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
     items.sort(key=_place)
