@@ -50,20 +50,31 @@ class _Gathering:
             self._transport.write(b"".join(parts))
 
 
-class _Protocol(HttpToolsProtocol):
+class GatheringProtocol(HttpToolsProtocol):
+    """A connection that sends each response at once."""
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(_Gathering(transport, self.loop))  # type: ignore[arg-type]
 
 
-def create_server(application: Application, lifespan: bool = False) -> uvicorn.Server:
-    """A server that stops on SIGTERM: running requests get a second, then `serve` returns."""
-    # uvicorn raises the signal that stopped it again when it is done.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+def create_server(
+    application: Application,
+    lifespan: bool = False,
+    protocol: type[GatheringProtocol] = GatheringProtocol,
+    signals: bool = True,
+) -> uvicorn.Server:
+    """A server that stops on SIGTERM: running requests get a second, then `serve` returns.
+
+    `signals` is false for one that runs in a thread and is told to stop.
+    """
+    if signals:  # uvicorn raises the signal that stopped it again when it is done
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
     return uvicorn.Server(
         uvicorn.Config(
             application,
-            http=_Protocol,
+            interface="asgi3",
+            http=protocol,
             log_config=None,
             access_log=False,
             proxy_headers=False,

@@ -27,6 +27,7 @@ from infra.local.emulator import IDENTITY_PATH, NONCE, PROOF
 from infra.local.emulator_access import Access, NoAccessError, check_sender, check_signature, headers_of
 from infra.local.engine import Answer, Engine, UnknownCallError, configure
 from infra.local.environment import durability
+from infra.local.garbage import collect_seldom
 from infra.local.journal import DamagedError
 from infra.local.keeper import Keeper, NotKeptError
 from infra.local.loopback import listen, port_of
@@ -183,6 +184,7 @@ def main() -> int:
         return _given_up(f"{error}. Nothing was changed: {store.advice(error)}")
     except OSError as error:
         return _given_up(f"{error.filename or directory.path}: {error.strerror}")
+    collect_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return 0 if runner.run(_serve(directory, listener, engine, store)) else 3
 

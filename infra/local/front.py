@@ -16,6 +16,7 @@ from app import app
 from chalicelib import bootstrap
 from chalicelib.clock import SystemClock
 from infra.local.api_gateway import HttpFront
+from infra.local.garbage import collect_seldom
 from infra.local.web_server import WebServer
 from infra.local.workers import log_as_the_service
 
@@ -35,6 +36,7 @@ def main() -> None:
     bootstrap.get_services().readiness.more.append(lambda: str(told["trouble"]))
     listener = socket.socket(fileno=int(sys.argv[1]))
     web = WebServer(HttpFront(app, SystemClock(), os.environ["AWS_REGION"]), listener, _THREADS)
+    collect_seldom()
     web.start()
     os.write(announcement, b"ready\n")
     for line in sys.stdin:

@@ -13,6 +13,7 @@ import sys
 from chalicelib import bootstrap
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
+from infra.local.garbage import collect_seldom
 from infra.local.workers import BATCH_BOUND, SENDERS, event_sources, log_as_the_service
 
 
@@ -31,6 +32,7 @@ def main() -> None:
 
     bootstrap.get_services()
     sources = event_sources(app, Settings.from_environment(), SystemClock(), SENDERS, told["processes"])
+    collect_seldom()
     sources.start()
     os.write(announcement, b"ready\n")
     sys.stdin.read()

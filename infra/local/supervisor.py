@@ -26,6 +26,7 @@ from infra.local.environment import (
     use_embedded,
     use_given,
 )
+from infra.local.garbage import collect_seldom
 
 if TYPE_CHECKING:
     from infra.local.workers import Service
@@ -117,6 +118,7 @@ class Run:
         from app import app
 
         self._service = Service(app, settings)
+        collect_seldom()
         self._service.start()
         if self._emulator is not None:
             self._service.set_going(self._emulator.queues_are_lost())

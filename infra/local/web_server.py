@@ -1,39 +1,41 @@
-"""Serves a WSGI application on loopback: a thread for each connection, which reads, answers and reads on.
-
-So a request wakes up nobody else. A server that reads in one thread and answers in another takes more CPU time for that
-than a read of the API takes by itself.
-"""
+"""Serves a WSGI application on loopback with uvicorn: errors in the service's shape, and a stop that waits."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import io
 import logging
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from email.utils import formatdate
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
+import uvloop
+
+from infra.local.asgi_server import GatheringProtocol, Receive, Scope, Send, create_server
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
-from infra.local.http_requests import Environ, Requests
 from infra.local.loopback import port_of
 
 logger = logging.getLogger(__name__)
 
-_CONNECTIONS = 1000
-_CHUNK = 65_536  # bytes read at a time
-_PATIENCE = 120.0  # seconds that a connection may say nothing
-_LINGER = 1.0  # seconds in which a caller who is refused may stop sending
+BODY_LIMIT = 10 * 1024 * 1024  # bytes, API Gateway's
+HEADER_LIMIT = 32 * 1024
+_READ_LIMIT = 10 * BODY_LIMIT  # of a body that is refused
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: GATEWAY_RESPONSES["BAD_REQUEST_PARAMETERS"],
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: GATEWAY_RESPONSES["REQUEST_TOO_LARGE"],
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: GATEWAY_RESPONSES["REQUEST_HEADERS_TOO_LARGE"],
 }
 
+Environ = dict[str, Any]
 Application = Callable[[Environ, Any], Iterable[bytes]]
+Reply = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class WebServer:
@@ -44,106 +46,167 @@ class WebServer:
         self.port = port_of(listener)
         self._application = application
         self._listener = listener
-        self._turns = threading.BoundedSemaphore(threads)
-        self._room = threading.BoundedSemaphore(_CONNECTIONS)
-        self._open: dict[threading.Thread, socket.socket] = {}
-        self._stopping = False
-        self._thread = threading.Thread(target=self._accept, name="web-server", daemon=True)
+        self._pool = ThreadPoolExecutor(threads, "request")
+        self._server = create_server(self._serve, protocol=_Protocol, signals=False)
+        self._thread = threading.Thread(target=self._run, name="web-server", daemon=True)
 
     def start(self) -> None:
         """Start answering; returns at once."""
-        # Who waits in `accept` is woken in turn: the connections are shared evenly among the processes.
         self._listener.setblocking(True)
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Take no more requests, and wait up to `timeout` seconds for those that are being answered."""
-        if self._stopping:
-            return
-        self._stopping = True
-        deadline = time.monotonic() + timeout
+        self._server.config.timeout_graceful_shutdown = int(timeout)
+        self._server.should_exit = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # else it would be waited for
-        self._thread.join(timeout)
+        self._thread.join(timeout + 1)
         self._listener.close()
-        left = list(self._open.items())
-        for _, connection in left:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)
-        for thread, _ in left:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _accept(self) -> None:
-        while not self._stopping:
-            self._room.acquire()
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            # Who waits in `accept` is woken in turn, so the processes get connections evenly. Of event loops that wait
+            # for the same socket one may get all of them.
+            acceptor = threading.Thread(target=self._accept, args=(runner.get_loop(),), name="acceptor", daemon=True)
+            acceptor.start()
+            runner.run(self._server.serve(sockets=[]))
+            acceptor.join()
+
+    def _accept(self, loop: asyncio.AbstractEventLoop) -> None:
+        def protocol() -> _Protocol:
+            return _Protocol(self._server.config, self._server.server_state, {})
+
+        while not self._server.should_exit:
             try:
-                connection, address = self._listener.accept()
+                connection, _ = self._listener.accept()
             except OSError as error:
-                self._room.release()
-                if not self._stopping:
+                if not self._server.should_exit:
                     logger.error("no connection can be taken: %s", error)
                     time.sleep(0.1)
-                continue
-            thread = threading.Thread(target=self._serve, args=(connection, address[0]), daemon=True)
-            self._open[thread] = connection
-            thread.start()
-
-    def _serve(self, connection: socket.socket, address: str) -> None:
-        try:
-            with connection, contextlib.suppress(OSError):  # the caller has gone, or is silent
+            else:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.settimeout(_PATIENCE)
-                self._converse(connection, address)
-        finally:
-            del self._open[threading.current_thread()]
-            self._room.release()
+                asyncio.run_coroutine_threadsafe(loop.connect_accepted_socket(protocol, connection), loop)
 
-    def _converse(self, connection: socket.socket, address: str) -> None:
-        requests = Requests({"REMOTE_ADDR": address, "SERVER_PORT": str(self.port), "wsgi.url_scheme": "http"})
-        while data := connection.recv(_CHUNK):
-            for environ, keep in requests.feed(data):
-                keep = keep and not self._stopping
-                with self._turns:
-                    answer = self._answer(environ, keep)
-                connection.sendall(answer)
-                if not keep:
-                    return
-            if requests.refused:
-                _refuse(connection, requests.refused)
-                return
-            if requests.waits:
-                requests.waits = False
-                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            environ = _environ(scope, await _body(scope, receive))
+        except _RefusedError as error:
+            status, headers, content = _refusal(error.status)
+        else:
+            loop = asyncio.get_running_loop()
+            status, headers, content = await loop.run_in_executor(self._pool, self._answer, environ)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
-    def _answer(self, environ: Environ, keep: bool) -> bytes:
+    def _answer(self, environ: Environ) -> Reply:
         said: list[Any] = []
-        body = b"".join(self._application(environ, lambda *status_and_headers: said.extend(status_and_headers)))
+        content = b"".join(self._application(environ, lambda *status_and_headers: said.extend(status_and_headers)))
         status, headers = said
-        if not keep:
-            headers.append(("Connection", "close"))
-        elif environ["SERVER_PROTOCOL"] == "HTTP/1.0":
-            headers.append(("Connection", "keep-alive"))
-        return _answer(status, headers, body)
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        return int(status[:3]), pairs, content
 
 
-def _answer(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    return f"HTTP/1.1 {status}\r\nDate: {_date(int(time.time()))}\r\n{lines}\r\n".encode("latin-1") + body
+class _RefusedError(Exception):
+    """A request that is not handed to the application."""
+
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status)
+        self.status = status
 
 
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+class _Protocol(GatheringProtocol):
+    """A connection whose errors are problems, and whose addresses may have any bytes."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._between_requests = True
+        self._head = 0  # bytes of the head that is coming in
+
+    def data_received(self, data: bytes) -> None:
+        if self._between_requests:
+            line, end, rest = data.partition(b"\r\n")
+            if not line.isascii():  # as curl sends an address; what it means is left to who answers it
+                data = _BEYOND_ASCII.sub(lambda one: b"%%%02X" % one[0][0], line) + end + rest
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > HEADER_LIMIT and not self.transport.is_closing():
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        self._between_requests, self._head = False, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head = -1 << 62  # what follows is the body
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._between_requests, self._head = True, 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - what people would read
+        self._refuse(HTTPStatus.BAD_REQUEST)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        _, headers, content = _refusal(status)
+        lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+        self.transport.write(f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() + lines + b"\r\n" + content)
+        self.transport.close()
 
 
-def _refuse(connection: socket.socket, status: HTTPStatus) -> None:
-    """Answer what cannot even be handed to the application, and end the connection."""
-    body = _REFUSALS[status].body
-    headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body))), ("Connection", "close")]
-    connection.sendall(_answer(f"{status.value} {status.phrase}", headers, body))
-    # Who still sends would lose the answer if the connection were closed at once.
-    connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(_LINGER)
-    deadline = time.monotonic() + _LINGER
-    while connection.recv(_CHUNK) and time.monotonic() < deadline:
-        pass
+def _refusal(status: HTTPStatus) -> Reply:
+    content = _REFUSALS[status].body
+    length = str(len(content)).encode()
+    headers = [(b"content-type", CONTENT_TYPE.encode()), (b"content-length", length), (b"connection", b"close")]
+    return status.value, headers, content
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """The body of a request; _RefusedError if it is too long.
+
+    Some of what is too much is read, too: who still sends would lose the answer if the connection were closed at once.
+    """
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_LIMIT:
+        raise _RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    headers = dict(scope["headers"])
+    if int(headers.get(b"content-length", 0)) > BODY_LIMIT and b"expect" in headers:
+        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # they send nothing before they are told to
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= BODY_LIMIT:
+            parts.append(part)
+        if size > _READ_LIMIT or not message.get("more_body"):  # that is all, or the sender has gone
+            break
+    if size > BODY_LIMIT:
+        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return b"".join(parts)
+
+
+def _environ(scope: Scope, body: bytes) -> Environ:
+    """A request as WSGI has it; of a header that comes twice it has all values."""
+    query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+    path = scope["raw_path"].decode("latin-1")
+    environ = {
+        "REMOTE_ADDR": scope["client"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "wsgi.url_scheme": "http",
+        "REQUEST_METHOD": scope["method"],
+        "REQUEST_URI": path + query,
+        "PATH_INFO": path,
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.input": io.BytesIO(body),
+    }
+    for name, value in scope["headers"]:
+        if b"_" in name:  # which would be taken for a hyphen
+            continue
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]}, {text}" if key in environ else text
+    return environ
