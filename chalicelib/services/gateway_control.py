@@ -96,6 +96,7 @@ class GatewayControlService:
         self._known_at = clock.now()
         self._run = Run()
         self._lead = timedelta(0)  # time from booking a moment until its call can be made
+        self._booked_with = timedelta(0)  # the lead of the last booking
 
     # -- the circuit
 
@@ -315,11 +316,13 @@ class GatewayControlService:
         if not paces:
             return None
         now, control = self._clock.now(), self.state()
-        start = max(now + self._lead, control.rests_until(now))
+        lead = self._booked_with = self._lead
+        start = max(now + lead, control.rests_until(now))
         self._lead *= _LEAD_FORGOTTEN
         if control.limit(now) is None:
             return self._book_near(paces, wanted, start, NEAR if beside_others else NEAR_ALONE)
-        end = now + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
+        # Counted from the lead: else a sender with slow tables would never get a turn.
+        end = now + lead + (HORIZON if control.pace(now) is None else CHANGING_HORIZON)
         if beside_gateways:
             end = start + NEAR_GATEWAYS
         if start >= end:
@@ -341,8 +344,11 @@ class GatewayControlService:
         return self._repository.taken_until(*self.paces(mailing))
 
     def missed(self, late: timedelta) -> None:
-        """Note how late a message was for its turn because tables were slow: moments are then booked later by that."""
-        self._lead = min(_LONGEST_LEAD, self._lead + late)
+        """Note how late a message was for its turn because tables were slow: moments are then booked later by that.
+
+        Several messages of one booking do not add up.
+        """
+        self._lead = min(_LONGEST_LEAD, max(self._lead, self._booked_with + late))
 
     # -- for operators
 
