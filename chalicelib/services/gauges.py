@@ -109,7 +109,7 @@ class GaugeService:
 
     def _messages(self, under_way: list[MailingState]) -> Counter[str]:
         messages: Counter[str] = Counter()
-        for (_, message), count in self._mailings.ended_messages().items():
+        for (_, message), count in self._mailings.totals_with_messages()[1].items():
             messages[message] += count
         for state in under_way:
             if not state.mailing.final:

@@ -40,9 +40,9 @@ class StatisticsService:
 
     def overview(self) -> list[StatusOverview]:
         """Every status with its mailings and messages. The cost grows with the number of mailings under way."""
-        totals = self._mailings.totals()
         messages: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for (mailing, message), count in self._mailings.ended_messages().items():
+        totals, ended = self._mailings.totals_with_messages()
+        for (mailing, message), count in ended.items():
             messages[mailing][message] += count
         for state, _ in self._mailings.details(self._under_way()):
             if state.mailing.final:

@@ -96,9 +96,13 @@ class MailingShards:
         actions = [self._model.looked_at.set(sleep.looked_at), due_at]
         self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
 
-    def forget_sleep(self, mailing_id: str) -> None:
-        """Let the waiting messages be looked for again, because some were moved."""
-        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), [self._model.looked_at.remove()])
+    def forget_sleep(self, mailing_id: str, now: datetime) -> None:
+        """Let the waiting messages be looked for again, because some were moved before now.
+
+        What another dispatcher has looked for meanwhile does not count either, even if it is saved after this.
+        """
+        actions = [self._model.looked_at.remove(), self._model.updated_at.set(now)]
+        self._update_shard(mailing_id, SHARDS[0], self._model.part.exists(), actions)
 
     def _update_shard(self, mailing_id: str, shard: str, condition: Any, actions: Sequence[Any]) -> bool:
         exists = self._model.part.exists()

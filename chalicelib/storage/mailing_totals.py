@@ -23,6 +23,7 @@ from .tables import Tables
 
 _PARTS = 8
 _NAME = "totals"
+_MAILINGS, _MESSAGES = "mailings", "ended-messages"  # scopes of an earlier version
 _EARLIER_PART = "|"  # before the number of a part in the names of an earlier version
 
 
@@ -34,7 +35,7 @@ class MailingTotals:
         self._dynamodb = dynamodb
         self._backoff = backoff
         # An earlier version had an item for each counter and part, all on one key, which count as they are.
-        self._earlier = {"mailings": Counters(tables, "mailings"), "ended-messages": Counters(tables, "ended-messages")}
+        self._earlier = {scope: Counters(tables, scope) for scope in (_MAILINGS, _MESSAGES)}
 
     def move(self, transaction: TransactWrite, old: Mailing | None, new: Mailing | None) -> None:
         """Let the transaction that changes a mailing, adds or removes it, move the counters too."""
@@ -52,34 +53,39 @@ class MailingTotals:
             transaction.update(self._model(_scope(part), _NAME), actions=actions)
 
     def by_status(self) -> dict[str, int]:
-        """How many mailings there are of each status."""
-        sums = self._read("mailings")
-        return {name: count for name, count in sums.items() if count and KEY_SEPARATOR not in name}
+        """How many mailings there are of each status, as it was a moment ago."""
+        return _by_status(self._read(_MAILINGS))
 
-    def ended_messages(self) -> dict[tuple[str, str], int]:
-        """How many messages ended mailings have, by the mailings' status and their own."""
-        found: dict[tuple[str, str], int] = {}
-        for name, count in self._read("ended-messages").items():
+    def with_messages(self) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+        """The same, and how many messages ended mailings have, by the mailings' status and their own."""
+        sums = self._read(_MAILINGS, _MESSAGES)
+        messages: dict[tuple[str, str], int] = {}
+        for name, count in sums.items():
             mailing, separator, message = name.partition(KEY_SEPARATOR)
             if separator and count:
-                found[mailing, message] = count
-        return found
+                messages[mailing, message] = count
+        return _by_status(sums), messages
 
-    def _read(self, earlier: str) -> Counter[str]:
+    def _read(self, *earlier: str) -> Counter[str]:
         keys: list[Item] = [{"scope": {"S": _scope(part)}, "name": {"S": _NAME}} for part in range(_PARTS)]
         table = self._model.Meta.table_name
         sums: Counter[str] = Counter()
-        for item in read_items(self._dynamodb, self._backoff, table, keys, consistent=True):
+        for item in read_items(self._dynamodb, self._backoff, table, keys, consistent=False):
             for name, value in item.items():
                 if "N" in value:
                     sums[name] += int(value["N"])
-        counters = self._earlier.get(earlier)
-        found = list(counters.read()) if counters else []
-        if not found:  # nor will there be any
-            self._earlier.pop(earlier, None)
-        for name, amount in found:
-            sums[name.partition(_EARLIER_PART)[0]] += amount
+        for scope in earlier:
+            counters = self._earlier.get(scope)
+            found = list(counters.read()) if counters else []
+            if not found:  # nor will there be any
+                self._earlier.pop(scope, None)
+            for name, amount in found:
+                sums[name.partition(_EARLIER_PART)[0]] += amount
         return sums
+
+
+def _by_status(sums: Counter[str]) -> dict[str, int]:
+    return {name: count for name, count in sums.items() if count and KEY_SEPARATOR not in name}
 
 
 def _scope(part: int) -> str:

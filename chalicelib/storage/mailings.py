@@ -271,10 +271,10 @@ class MailingRepository:
         with translated("mailings"):
             return self._totals.by_status()
 
-    def ended_messages(self) -> dict[tuple[str, str], int]:
-        """How many messages ended mailings have, by the status of the mailing and of the message."""
+    def totals_with_messages(self) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+        """The same, and how many messages ended mailings have, by the status of the mailing and of the message."""
         with translated("mailings"):
-            return self._totals.ended_messages()
+            return self._totals.with_messages()
 
     def add_counts(self, mailing_id: str, changes: Counter[str], now: datetime, mark: Mark | None = None) -> None:
         """Add to the counters, once, even if an answer is lost and botocore repeats the call.

@@ -90,7 +90,7 @@ class ZoneChanges:
             return 0
         applied = self._ledger.update(changes)
         written = applied.written
-        self._mailings.shards.forget_sleep(mailing.mailing_id)
+        self._mailings.shards.forget_sleep(mailing.mailing_id, self._clock.now())
         count = written.count(Written.DONE)
         self._mailings.add_counts(mailing.mailing_id, Counter({WRITES: applied.units[mailing.mailing_id]}), now)
         logger.info("messages moved to their clients' new time zones", mailing_id=mailing.mailing_id, count=count)

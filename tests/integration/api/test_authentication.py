@@ -51,7 +51,7 @@ def test_a_page_of_the_admin_ui_is_authenticated_by_the_same_read(api: Api) -> N
     browser.sign_in()
     api.aws.calls.clear()
     assert browser.get("/admin/clients/import").status == 200
-    assert api.aws.calls == [READ, "dynamodb.BatchGetItem", "dynamodb.Query"]
+    assert api.aws.calls == [READ, "dynamodb.BatchGetItem", "dynamodb.BatchGetItem"]
 
 
 def test_an_unknown_user_takes_the_same_calls_as_a_known_one(api: Api) -> None:

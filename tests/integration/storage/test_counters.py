@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
-from pynamodb.transactions import TransactWrite
 
 from chalicelib.domain.clients import Client
 from chalicelib.domain.errors import Conflict, NotFound, Unavailable
@@ -113,25 +112,13 @@ def test_totals_of_mailings_equal_a_recount(faulty: Store, seed: int) -> None:
 
 
 def test_mailings_that_start_together_do_not_meet_at_one_counter(store: Store) -> None:
-    """Expects the counters of a status to be in parts, and each mailing in the same part all its life."""
+    """Expects the counters to be on eight keys, and each mailing to be in the same one all its life."""
     mailings: list[Mailing] = MailingFactory.build_batch(60)
     for mailing in mailings:
         store.mailings.create(mailing)
-    parts = dict(store.mailings._counters.read())
-    assert len(parts) > 4
-    assert max(parts.values()) < 30
+    scopes = [f"mailings-{part}" for part in range(8)]
+    rows = [row.to_simple_dict() for scope in scopes for row in store.tables.settings.query(scope)]
+    assert len(rows) == 8
     for mailing in mailings[:59]:
         assert store.mailings.mark_deleted(mailing)
-    assert sorted(dict(store.mailings._counters.read()).values()) == [1]
-
-
-def test_counters_of_an_earlier_version_count(store: Store) -> None:
-    """Expects what stands in a counter without parts to be in the total, and to be taken from by what has parts."""
-    store.mailings.create(MailingFactory())
-    with TransactWrite(connection=store.tables.connection) as transaction:
-        store.mailings._counters.move(transaction, Counter({"scheduled": 4, "finished": 2}))
-    gone = MailingFactory()
-    store.mailings.create(gone)
-    assert store.mailings.totals() == {"scheduled": 6, "finished": 2}
-    store.mailings.mark_deleted(gone)
-    assert store.mailings.totals() == {"scheduled": 5, "finished": 2}
+    assert store.mailings.totals() == {"scheduled": 1}

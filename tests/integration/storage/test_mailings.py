@@ -94,10 +94,10 @@ def test_every_step_moves_the_totals(store: Store) -> None:
     assert store.mailings.totals() == {"scheduled": 1, "running": 1}
     finished = end(store, mailing, sent=2)
     assert store.mailings.totals() == {"scheduled": 1, "finished": 1}
-    assert store.mailings.ended_messages() == {("finished", "sent"): 2}
+    assert store.mailings.totals_with_messages()[1] == {("finished", "sent"): 2}
     assert store.mailings.mark_deleted(finished)
     assert store.mailings.totals() == {"scheduled": 1}
-    assert not {key: count for key, count in store.mailings.ended_messages().items() if count}
+    assert not {key: count for key, count in store.mailings.totals_with_messages()[1].items() if count}
 
 
 def test_totals_of_an_earlier_version_are_added(store: Store) -> None:
@@ -109,7 +109,7 @@ def test_totals_of_an_earlier_version_are_added(store: Store) -> None:
     assert store.mailings.totals() == {"scheduled": 1, "running": 7}
     end(store, mailing, sent=2)
     assert store.mailings.totals() == {"scheduled": 1, "running": 6, "finished": 1}
-    assert store.mailings.ended_messages() == {("finished", "sent"): 7}
+    assert store.mailings.totals_with_messages()[1] == {("finished", "sent"): 7}
 
 
 @pytest.mark.parametrize("operation", ["create", "change", "launch", "mark_deleted"])
