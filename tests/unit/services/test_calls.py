@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import cycle
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from chalicelib.domain.clients import Contact
 from chalicelib.domain.gateway_control import GatewayControl
 from chalicelib.domain.gateway_paces import TOLERANCE, GatewayPaces
 from chalicelib.domain.gateway_routes import GatewayRoutes
+from chalicelib.domain.local_window import LocalWindow, WindowPolicy
 from chalicelib.domain.mailings import Mailing, MailingState
 from chalicelib.domain.messages import Attempt, Message, Outcome
 from chalicelib.domain.sending_rules import Obstacle
@@ -45,6 +47,7 @@ class Tables:
     mailing: Mailing
     takes: Iterable[float]
     rate: int | None = None
+    opted_out: bool = False
     read_at: dict[str, datetime] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
 
@@ -68,7 +71,7 @@ class Tables:
     def contacts(self, client_ids: Iterable[str], consistent: bool, *, personal: bool) -> dict[str, Contact]:
         assert consistent
         self._reading("client")
-        return {client_id: Contact("+79161234567", "UTC", False) for client_id in client_ids}
+        return {client_id: Contact("+79161234567", "UTC", self.opted_out) for client_id in client_ids}
 
 
 @dataclass
@@ -174,6 +177,25 @@ def test_nothing_more_of_a_batch_is_sent_after_too_many() -> None:
     paced = RecordingGateway(Tables(FrozenClock(START), running(rate_limit=1), [0.01]), 0.0, 0.01, takes=3)
     made(paced.tables, paced, 10, 1)
     assert len(paced.left) == 10
+
+
+def test_who_has_opted_out_since_the_claim_is_not_called() -> None:
+    """Expects the last look to find it, for a turn comes seconds after the claim."""
+    tables = Tables(FrozenClock(START), running(rate_limit=1), [0.01], opted_out=True)
+    gateway = RecordingGateway(tables, 0.0, 0.1)
+    assert [answer for _, answer in made(tables, gateway, 3, 1)] == [Obstacle.CLIENT_UNREACHABLE] * 3
+    assert gateway.left == []
+
+
+@pytest.mark.parametrize("policy", list(WindowPolicy))
+def test_who_has_hours_of_their_own_is_not_called_after_them(policy: WindowPolicy) -> None:
+    """Expects the calls whose turn comes before the hours end, and none whose turn comes after it."""
+    begins, ends = (START - SECOND).time(), (START + timedelta(seconds=2.5)).time()
+    mailing = running(rate_limit=1, local_window=LocalWindow(begins, ends, policy))
+    gateway = RecordingGateway(Tables(FrozenClock(START), mailing, [0.01]), 0.0, 0.1)
+    answers = [answer for _, answer in made(gateway.tables, gateway, 4, 1)]
+    assert answers[2:] == [Obstacle.OUTSIDE_LOCAL_WINDOW] * 2
+    assert len(gateway.left) == 2
 
 
 def test_a_turn_is_for_sending_alone() -> None:
