@@ -13,7 +13,7 @@ from chalicelib import bootstrap
 from chalicelib.aws_clients import plain_client
 from chalicelib.clock import SystemClock
 from chalicelib.config import Settings
-from chalicelib.domain.heartbeats import Worker
+from chalicelib.domain.heartbeats import HEARD_WITHIN, Worker
 from chalicelib.observability import SERVICE
 from chalicelib.observability import logger as service_logger
 from infra import move_ledger
@@ -74,7 +74,13 @@ def event_sources(
         visibility=visibility(settings),
         only=only,
     )
-    return EventSourceThreads(runner, clock, lambda source: bootstrap.get_services().heartbeats.beat(Worker(source)))
+    return EventSourceThreads(runner, clock, beat)
+
+
+def beat(source: str) -> None:
+    """Report that an event source works, if it is one whose silence is reported."""
+    if source in HEARD_WITHIN:
+        bootstrap.get_services().heartbeats.beat(Worker(source))
 
 
 def visibility(settings: Settings) -> dict[str, int]:

@@ -10,12 +10,15 @@ from unittest import mock
 
 import pytest
 
+from app import app
+from chalicelib import bootstrap
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.heartbeats import Heartbeat, Worker, silent
 from chalicelib.domain.messages import Outcome
 from chalicelib.domain.reasons import Cause
 from chalicelib.gateways.base import Answer
 from chalicelib.observability import MAILINGS_STALLED, invocation
+from infra.local.workers import beat
 from tests.factories import START
 from tests.support.browsing import Browser, text_of
 from tests.support.campaign import BROKEN, OK, Campaign, new_campaign
@@ -277,3 +280,12 @@ def test_a_promise_is_broken_when_its_time_has_passed(later: int, told: bool) ->
     """Expects one from before the clock was set back to be none, until the worker is heard of again."""
     beat = Heartbeat(Worker.SENDER, START, START + timedelta(seconds=35))
     assert (silent([beat], START + timedelta(seconds=later)) == [beat]) is told
+
+
+def test_every_event_source_of_a_local_run_may_report(service: Campaign) -> None:
+    """Expects a heartbeat of each worker whose silence is reported, and no failure of the others."""
+    with mock.patch.object(bootstrap, "get_services", return_value=service.simulation.services):
+        for source in app.event_sources:
+            beat(source.name)
+    heard = {one.worker for one in service.simulation.services.heartbeats.read() if one.at}
+    assert heard == set(Worker)
