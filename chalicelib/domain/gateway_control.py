@@ -28,7 +28,6 @@ SLOWER = 0.85  # times the pace, whenever the gateway says "too many"
 FASTER = 0.05  # of the reduced pace: how much it grows each second after that
 FASTER_AT_LEAST = 0.5  # messages a second: the least that it grows each second
 SLOWEST = 0.5  # messages a second
-FIRST = 5.0  # messages a second, at least, from which the pace is looked for: one sender's own share may be none
 SLOWED_FOR = timedelta(minutes=5)  # without another "too many", and the pace is unlimited again
 ONE_ROUND = timedelta(seconds=1)  # how long a slower pace is tried before it is made slower still
 MAX_REASON = 200  # characters
@@ -134,7 +133,7 @@ class GatewayControl:
         return replace(
             self,
             slowed_at=now,
-            slowed_to=max(FIRST, SLOWER * taken) if pace is None else max(SLOWEST, SLOWER * pace * share),
+            slowed_to=max(SLOWEST, SLOWER * (taken if pace is None else pace * share)),
             finding=pace is None,
             rest_until=now + rest if rest else None,
             revision=self.revision + 1,

@@ -117,8 +117,6 @@ class Caller:
             told_at = self._links.url_for(shown(job.gateway), message.message_id) if self._links else ""
             outgoing = Outgoing.of(message.message_id, message.phone_number, job.words, until, told_at)
             answer = self._lines[job.gateway].gateway.send(outgoing, last_look)
-            if answer.outcome is Outcome.THROTTLED:
-                calls.throttled.add(job.gateway)
         except (NotNow, Unavailable):
             raise
         except Exception as error:  # the boundary of one record: a broken adapter must not harm the others
@@ -213,7 +211,7 @@ class Caller:
             raise NotNow(Obstacle.TURN_MISSED)
         if control.open and job.gateway not in calls.probe:
             raise NotNow(Obstacle.CIRCUIT_OPEN)
-        if not job.paces.issuperset(paces) or (job.gateway in calls.throttled and not job.paces):
+        if not job.paces.issuperset(paces):
             raise NotNow(Obstacle.RATE_CHANGED)
 
     def _look_at_client(self, job: Job, calls: Calls, since: datetime) -> None:
@@ -238,8 +236,6 @@ class Calls:
     latest: datetime
     probe: Collection[str]
     pending: dict[MessageKey, Job]
-    # Gateways that have said "too many" to one of these: what keeps no pace waits until there is one.
-    throttled: set[str] = field(default_factory=set)
     _ended: SimpleQueue[Result] = field(default_factory=SimpleQueue)
     _sent: dict[MessageKey, bool] = field(default_factory=dict)
     # When clients were last read, if that was after the claim.

@@ -80,14 +80,6 @@ def test_another_rate_leaves_the_circuit_as_it_is(rate: int | None) -> None:
     )
 
 
-@pytest.mark.parametrize(("taken", "pace"), [(0, 5.0), (5, 5.0), (100, 85.0)])
-def test_the_first_pace_is_no_lower_than_one_that_few_gateways_refuse(taken: int, pace: float) -> None:
-    """Of what the gateway took one sender may have had nothing: from half a message a second it would take long."""
-    first = GatewayControl().slowed(LATER, taken, 0.5, 0)
-    assert (first.slowed_to, first.finding) == (pace, True)
-    assert first.slowed(LATER, taken, 0.01, 0).slowed_to == max(0.5, 0.85 * 0.01 * pace)
-
-
 def test_senders_tell_each_other_which_messages_fail() -> None:
     """Until the circuit opens, or closes: then they begin anew. It is a change that others have to notice."""
     calls = (TroubledCall(START, "a"), TroubledCall(LATER, "b"))

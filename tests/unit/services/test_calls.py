@@ -82,7 +82,6 @@ class RecordingGateway:
     connecting: float
     latency: float
     left: list[tuple[datetime, dict[str, datetime], int]] = field(default_factory=list)
-    takes: int = 1000  # calls, before it says "too many"
 
     def send(self, message: Outgoing, last_look: LastLook) -> Answer:
         clock = self.tables.clock
@@ -90,7 +89,7 @@ class RecordingGateway:
         last_look()
         self.left.append((clock.now(), dict(self.tables.read_at), len(self.tables.reads)))
         clock.sleep(self.latency)
-        return Answer(Outcome.ACCEPTED if len(self.left) <= self.takes else Outcome.THROTTLED)
+        return Answer(Outcome.ACCEPTED)
 
 
 def calling(tables: Tables, gateway: RecordingGateway) -> Caller:
@@ -166,17 +165,6 @@ def test_quick_tables_let_everybody_through() -> None:
     assert all(isinstance(answer, Attempt) for _, answer in results)
     assert tables.reads.count("mailing") <= 4
     assert tables.reads.count("control") <= 4
-
-
-def test_nothing_more_of_a_batch_is_sent_after_too_many() -> None:
-    """Expects what keeps no pace to wait for one; what has its turn in a pace goes on."""
-    gateway = RecordingGateway(Tables(FrozenClock(START), running(), [0.01]), 0.0, 0.01, takes=3)
-    results = made(gateway.tables, gateway, 10, None)
-    assert len(gateway.left) == 4
-    assert [result for _, result in results[4:]] == [Obstacle.RATE_CHANGED] * 6
-    paced = RecordingGateway(Tables(FrozenClock(START), running(rate_limit=1), [0.01]), 0.0, 0.01, takes=3)
-    made(paced.tables, paced, 10, 1)
-    assert len(paced.left) == 10
 
 
 def test_who_has_opted_out_since_the_claim_is_not_called() -> None:
