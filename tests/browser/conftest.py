@@ -27,12 +27,10 @@ _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits fo
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one of xdist's processes: they share what they look at. Three have them all,
-    since each starts a service and a browser."""
-    mine = [item for item in items if item.path.parent == Path(__file__).parent]
-    files = sorted({item.path for item in mine})
-    for item in mine:
-        item.add_marker(pytest.mark.xdist_group(f"browser-{files.index(item.path) % 3}"))
+    """Keep the tests of a file in one of xdist's processes: they share what they look at."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
