@@ -17,6 +17,7 @@ import botocore.client
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.aws_calls import ShortCalls
 from infra.account import Account
 from infra.api_logs import ROLE
 from infra.deploy import Options, await_health, deploy, stack_name
@@ -103,11 +104,15 @@ def _credentials(run: LocalStackRun) -> dict[str, str]:
 def _signed_in(run: LocalStackRun, **environ: str) -> Iterator[set[Permission]]:
     """The environment of a job; what its calls need."""
     used: set[Permission] = set()
-    make_call = botocore.client.BaseClient._make_api_call
+    make_call, make_short_call = botocore.client.BaseClient._make_api_call, ShortCalls.call
 
     def noted(client: Any, operation: str, params: dict[str, Any]) -> Any:
         used.update(needed(client.meta.service_model.service_name, operation, params))
         return make_call(client, operation, params)
+
+    def noted_short(calls: ShortCalls, operation: str, params: dict[str, Any]) -> Any:
+        used.update(needed(calls.client.meta.service_model.service_name, operation, params))
+        return make_short_call(calls, operation, params)
 
     mine = {"AWS_ENDPOINT_URL": run.endpoint, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "YES": "1"}
     roles = {"DEPLOY_ROLE_ARN": _roles(run)["ExecutionRole"], "PERMISSIONS_BOUNDARY": _roles(run)["Boundary"]}
@@ -115,6 +120,7 @@ def _signed_in(run: LocalStackRun, **environ: str) -> Iterator[set[Permission]]:
     with (
         mock.patch.dict(os.environ, mine),
         mock.patch.object(botocore.client.BaseClient, "_make_api_call", noted),
+        mock.patch.object(ShortCalls, "call", noted_short),
     ):
         yield used
 
