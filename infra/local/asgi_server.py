@@ -97,18 +97,26 @@ async def answer(send: Send, status: int, content_type: bytes, body: bytes) -> N
     await send({"type": "http.response.body", "body": body})
 
 
-async def body_of(receive: Receive, limit: int) -> bytes | None:
-    """A request's whole body; None if it is longer than `limit` bytes or its sender has gone."""
-    body = b""
+async def body_of(receive: Receive, limit: int, read_limit: int = 0) -> bytes | None:
+    """A request's whole body; None if it is longer than `limit` bytes or its sender has gone.
+
+    Of a longer one up to `read_limit` bytes are read: who still sends would lose an answer after which the connection
+    is closed.
+    """
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        body += bytes(message.get("body", b""))
-        if len(body) > limit:
+        part = bytes(message.get("body", b""))
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
+        elif size > read_limit:
             return None
         if not message.get("more_body"):
-            return body
+            return b"".join(parts) if size <= limit else None
 
 
 def serve(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from infra.local.asgi_server import GatheringProtocol, Receive, Scope, Send, create_server
+from infra.local.asgi_server import GatheringProtocol, Receive, Scope, Send, body_of, create_server
 from infra.local.gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from infra.local.loopback import port_of
 
@@ -164,28 +164,16 @@ def _refusal(status: HTTPStatus) -> Reply:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
-    """The body of a request; _RefusedError if it is too long.
-
-    Some of what is too much is read, too: who still sends would lose the answer if the connection were closed at once.
-    """
+    """The body of a request; _RefusedError if it is too long, or if its sender has gone, who then sees no answer."""
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_LIMIT:
         raise _RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     headers = dict(scope["headers"])
-    if int(headers.get(b"content-length", 0)) > BODY_LIMIT and b"expect" in headers:
-        raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # they send nothing before they are told to
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= BODY_LIMIT:
-            parts.append(part)
-        if size > _READ_LIMIT or not message.get("more_body"):  # that is all, or the sender has gone
-            break
-    if size > BODY_LIMIT:
+    # Who expects to be told to go on sends nothing before; that is what reading would tell them.
+    waits = int(headers.get(b"content-length", 0)) > BODY_LIMIT and b"expect" in headers
+    body = None if waits else await body_of(receive, BODY_LIMIT, _READ_LIMIT)
+    if body is None:
         raise _RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    return b"".join(parts)
+    return body
 
 
 def _environ(scope: Scope, body: bytes) -> Environ:

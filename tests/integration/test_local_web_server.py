@@ -95,6 +95,28 @@ def test_a_body_beyond_the_limit_that_is_sent_all_the_same_is_refused(server: We
     assert (status, json.loads(body)["status"]) == (413, 413)
 
 
+def test_who_goes_before_their_body_is_whole_changes_nothing() -> None:
+    """Expects half of an upload to reach nobody, with a length that was announced and in chunks."""
+    reached: list[bytes] = []
+
+    def taking(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+        reached.append(environ["wsgi.input"].read())
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    server = WebServer(taking, listen(0), 2)
+    server.start()
+    halves = [(b"Content-Length: 9\r\n", b"half"), (b"Transfer-Encoding: chunked\r\n", b"4\r\nhalf\r\n")]
+    for header, half in halves:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(_line(b"/", header, b"POST") + half)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""  # the server has seen that nothing more comes
+    assert _raw(server, _line(b"/", b"Content-Length: 5\r\n", b"POST") + b"whole")[0] == 200
+    server.stop()
+    assert reached == [b"whole"]
+
+
 def test_a_chunked_body_arrives_whole(server: WebServer) -> None:
     """Expects a body without an announced length to be handed on."""
     request = _line(b"/echo", b"Transfer-Encoding: chunked\r\n", b"POST") + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
