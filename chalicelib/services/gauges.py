@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..clock import SystemClock
@@ -79,15 +79,16 @@ class GaugeService:
 
     def read(self) -> Gauges:
         """The state of the service. Raises Unavailable if a table or queue does not answer."""
-        now, control, totals = self._clock.now(), self._gateways.throttle.state(), self._mailings.totals()
+        now, control = self._clock.now(), self._gateways.throttle.state()
         under_way = list(self._mailings.details(self._under_way()))
+        totals, ended = self._mailings.totals_with_messages()
         # Before there were several gateways, calls were counted under the name of the only one.
         calls = self._calls.read({ONLY, *self._gateways.lines})
         read = Counter(state.mailing.status for state, _ in under_way)
         return Gauges(
             clients=self._clients.count(Segment()),
             mailings={status: totals.get(status, 0) for status in MailingStatus},
-            messages=self._messages([state for state, _ in under_way]),
+            messages=_messages(ended, [state for state, _ in under_way]),
             uncounted=sum(max(0, totals.get(status, 0) - read[status]) for status in UNDER_WAY),
             overdue=self._overdue(),
             queues={name: queue.depths() for name, queue in self._queues.items()},
@@ -107,17 +108,19 @@ class GaugeService:
         ids = [one.mailing_id for status in UNDER_WAY for one in self._mailings.lists.list(status, None, LOOKED_AT)[0]]
         return list(dict.fromkeys([*ids, *self._mailings.closing(LOOKED_AT)]))[:LOOKED_AT]
 
-    def _messages(self, under_way: list[MailingState]) -> Counter[str]:
-        messages: Counter[str] = Counter()
-        for (_, message), count in self._mailings.totals_with_messages()[1].items():
-            messages[message] += count
-        for state in under_way:
-            if not state.mailing.final:
-                counts = state.statistics.counts()
-                del counts["total"]
-                messages.update(counts)
-        return messages
-
     def _overdue(self) -> float:
         first = self._mailings.lists.first_of(MailingStatus.SCHEDULED, 1)
         return max(0.0, (self._clock.now() - first[0].start_at).total_seconds()) if first else 0.0
+
+
+def _messages(ended: Mapping[tuple[str, str], int], under_way: Sequence[MailingState]) -> Counter[str]:
+    """Messages by status: of ended mailings, and of those under way."""
+    messages: Counter[str] = Counter()
+    for (_, message), count in ended.items():
+        messages[message] += count
+    for state in under_way:
+        if not state.mailing.final:
+            counts = state.statistics.counts()
+            del counts["total"]
+            messages.update(counts)
+    return messages
