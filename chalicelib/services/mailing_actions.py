@@ -43,9 +43,7 @@ class MailingActions:
             self._check_ready(old, now, old.start_at, revision)
             return old.moved_to(MailingStatus.SCHEDULED, now)
 
-        new = self._changes.apply(mailing_id, scheduled)
-        self._changes.launch_soon(new, self._clock.now())
-        return new
+        return self._changes.apply(mailing_id, scheduled)
 
     def _check_ready(self, mailing: Mailing, now: datetime, start_at: datetime, revision: int | None) -> None:
         if revision not in (None, mailing.revision):
@@ -66,9 +64,7 @@ class MailingActions:
             ready = old.moved_to(MailingStatus.SCHEDULED, now) if old.status is MailingStatus.DRAFT else old
             return replace(ready, start_at=min(old.start_at, now), revision=old.revision + 1, updated_at=now)
 
-        new = self._changes.apply(mailing_id, launched)
-        self._changes.launch_soon(new, self._clock.now())
-        return new
+        return self._changes.apply(mailing_id, launched)
 
     def pause(self, mailing_id: str) -> Mailing:
         """Pause a mailing. The last gateway call starts at most 2 seconds later."""
@@ -89,7 +85,6 @@ class MailingActions:
         new = self._changes.apply(mailing_id, resumed)
         if new.status is MailingStatus.RUNNING:
             self._changes.send(Unit(UnitKind.RESUME, mailing_id, revision=new.revision))
-        self._changes.launch_soon(new, self._clock.now())
         return new
 
     def cancel(self, mailing_id: str) -> Mailing:

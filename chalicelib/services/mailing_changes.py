@@ -35,6 +35,8 @@ class MailingChanges:
     def apply(self, mailing_id: str, step: Callable[[Mailing, datetime], Mailing]) -> Mailing:
         """Replace a mailing by what `step` makes of it and of the time, and log the change. Returns the new one.
 
+        A scheduled one is launched soon, if it is due soon.
+
         Raises NotFound if there is no such mailing, Conflict if others keep changing it, and what `step` raises.
         """
         for _ in range(TRIES):
@@ -42,6 +44,7 @@ class MailingChanges:
             new = step(old, self._clock.now())
             if self._mailings.change(old, new):
                 log_change(old, new)
+                self.launch_soon(new, self._clock.now())
                 return new
         raise Conflict(Fault.MAILING_BEING_CHANGED)
 

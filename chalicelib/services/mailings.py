@@ -198,7 +198,6 @@ class MailingService:
             return replace(widened(old, new, now), revision=old.revision + 1, updated_at=now)
 
         new = self._changes.apply(mailing_id, changed)
-        self._changes.launch_soon(new, self._clock.now())
         self._changes.follow_end(new, self._clock.now())
         return new
 

@@ -29,8 +29,12 @@ from tests.support.orders import add_clients, mailing, order
 
 VICTIMS = ("emulator", "senders", "sandbox", "front", "service", "everything")
 LEASE = 20.0  # seconds; as short as the timeouts let it be
-SETTINGS = {"CLAIM_LEASE": f"{LEASE:g}", "ADMIN_PASSWORD": "for this run alone", "API_PROCESSES": "2"}
-SETTINGS |= {"SENDER_PROCESSES": "2"}
+SETTINGS = {
+    "CLAIM_LEASE": f"{LEASE:g}",
+    "ADMIN_PASSWORD": "for this run alone",
+    "API_PROCESSES": "2",
+    "SENDER_PROCESSES": "2",
+}
 _BOUND = 240.0  # seconds that one mailing may take
 
 
