@@ -1,4 +1,4 @@
-"""/gateway/receipts/ and /gateway/replies/: gateways report here what became of messages, and replies."""
+"""/gateway/receipts/ and /gateway/replies/: gateways report here what happened to messages, and pass on replies."""
 
 from __future__ import annotations
 
