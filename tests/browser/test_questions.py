@@ -18,7 +18,8 @@ from tests.support.orders import add_clients
 TAG = "browser-questions"
 NARROW = {"width": 390, "height": 844}
 MOSCOW = ZoneInfo("Europe/Moscow")
-_STEPS = 60  # of the key Tab
+_STOPS = "a, button, input, select, summary, textarea, [tabindex]"  # where the key Tab stops
+_PARTS = 8  # of a field, at most: Chromium stops at each part of a date
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,8 +48,9 @@ def texts(api: ApiCaller) -> set[str]:
 
 
 def step_to(page: Page, target: Locator, key: str = "Tab") -> None:
-    """Press Tab until something has the focus."""
-    for _ in range(_STEPS):
+    """Press Tab until something has the focus, or all of the page must have had it."""
+    expect(target).to_be_visible()
+    for _ in range(_PARTS * page.locator(_STOPS).count()):
         if target.evaluate("one => one === document.activeElement"):
             return
         page.keyboard.press(key)
