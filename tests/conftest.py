@@ -1,10 +1,11 @@
-"""What holds for every test: its tier, no account of the person who runs it, and no network but this machine.
+"""What holds for every test: its tier, no access to the developer's own AWS account, and no network beyond this
+machine.
 
-There are two tiers. `make test` runs what is not marked `proof`: rules, parts, contracts, and the service end to end on
-the embedded stack, with the main path of every promise. `make proof` runs what is marked: the same promises under
-everything at once (simulation, a crash at every call, hours of trouble), the second storage engine, `make run` and its
-files when they are killed and damaged, the browser, and deployed packages. A test is marked `@pytest.mark.proof`; all
-of a directory in PROOF_DIRECTORIES are marked here.
+There are two tiers. `make test` runs what is not marked `proof`: rules, parts, contracts, and the service end to end
+on the embedded stack, with the main path of every promise. `make proof` runs what is marked: the same promises under
+everything at once (simulation, a crash at every call, hours of trouble), the second storage engine, `make run` and
+its files when they are killed and damaged, the browser, and deployed packages. A test is marked `@pytest.mark.proof`;
+all tests in PROOF_DIRECTORIES are marked here.
 """
 
 from __future__ import annotations
@@ -51,21 +52,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _shares_with_its_file(item: pytest.Item) -> bool:
-    """If it uses what is made once for a file: then one of xdist's processes has all of them, and makes it once."""
+    """Whether the test uses what is made once for a file: then all of them run in one xdist process, which makes it
+    once."""
     found = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
     return any(made[-1].scope == "module" for made in found.values())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """Let the garbage collector pass by what was imported, and come more seldom: it took a tenth of all tests' CPU."""
+    """Let the garbage collector skip what was imported, and run less often: it took a tenth of all tests' CPU."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000)
 
 
 def pytest_runtest_setup() -> None:
-    """Let every test draw the same values, whichever tests ran before it."""
+    """Let every test draw the same random values, whichever tests ran before it."""
     from tests.factories import seed_factories  # its imports belong after the environment is clean
 
     seed_factories(SEED)
@@ -75,7 +77,7 @@ def pytest_runtest_setup() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say with a failure how its values are drawn again."""
+    """Say with a failure how to draw the same random values again."""
     report = yield
     if report.failed:
         report.sections.append(("factories", f"FACTORY_SEED={SEED} draws the same values again"))
@@ -84,5 +86,5 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def sixteen_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each mailing has as many shards as one to very many, whoever it is to."""
+    """Every mailing has as many shards as one to very many clients, whoever it is sent to."""
     monkeypatch.setattr("chalicelib.domain.buckets.SMALL", 0)

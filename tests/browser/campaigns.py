@@ -15,7 +15,7 @@ _numbers = count(1)
 
 
 def add_clients(api: ApiCaller, tag: str, number: int) -> list[str]:
-    """So many new clients with the tag; answers their phone numbers."""
+    """Add so many new clients with the tag; returns their phone numbers."""
     phones = [f"+7921{next(_numbers):07d}" for _ in range(number)]
     for phone in phones:
         api.call("POST", "/api/clients", {"phone_number": phone, "tag": tag})
@@ -23,7 +23,7 @@ def add_clients(api: ApiCaller, tag: str, number: int) -> list[str]:
 
 
 def order(api: ApiCaller, tag: str, **fields: Any) -> str:
-    """A mailing to the tag for now, open for a day; answers its id."""
+    """Order a mailing to the tag that starts now and is open for a day; returns its id."""
     now = datetime.now(UTC)
     times = {"start_time": now.isoformat(), "end_time": (now + timedelta(days=1)).isoformat()}
     return str(
@@ -38,7 +38,7 @@ def finish(api: ApiCaller, mailing_id: str) -> None:
 
 @contextmanager
 def refusing(gateway: FaultyGateway, phones: Sequence[str]) -> Iterator[None]:
-    """The gateway refuses for good what comes for these numbers, and takes what else comes meanwhile."""
+    """Let the gateway refuse messages to these numbers for good, and accept all others."""
     gateway.refused = frozenset(int(phone) for phone in phones)
     try:
         yield

@@ -1,6 +1,6 @@
-"""One `make run` and one Chromium for all browser tests of a process; a page of its own for each.
+"""One `make run` and one Chromium for all browser tests of a process; each test has a page of its own.
 
-The tests share the service: each makes what it looks at, under tags and names of its own.
+The tests share the service, so each creates what it looks at, with tags and names of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits fo
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one of xdist's processes: they share what they look at."""
+    """Run all tests of a file in the same xdist process: they share the service."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[FaultyGateway]:
-    """The gateway, which takes everything unless a test says how it behaves."""
+    """The gateway, which accepts everything unless a test says how it behaves."""
     made = FaultyGateway()
     yield made
     made.stop()
@@ -50,7 +50,7 @@ def run(gateway: FaultyGateway, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def api(run: LocalRun) -> Iterator[ApiCaller]:
-    """The service's REST API, for what a test needs to be there before it looks."""
+    """The service's REST API, to create what a test looks at."""
     caller = ApiCaller(run)
     yield caller
     caller.close()
@@ -58,7 +58,7 @@ def api(run: LocalRun) -> Iterator[ApiCaller]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Browser]:
-    """The browser program."""
+    """The browser."""
     with chromium() as browser:
         yield browser
 
@@ -73,7 +73,7 @@ class Window:
     complaints: list[str]
 
     def open(self, *, language: str = "en-US", zone: str = "Europe/Moscow", **options: object) -> Page:
-        """A page in a browser in which nobody is signed in."""
+        """A page in a browser that is signed out."""
         context = self.engine.new_context(
             **{"base_url": self.url, "locale": language, "timezone_id": zone, "viewport": LAPTOP, **options}  # type: ignore[arg-type]
         )
@@ -93,7 +93,8 @@ class Window:
         return page
 
     def close(self) -> None:
-        """Close all pages when they have come to rest: Chromium may never close one that is on its way elsewhere."""
+        """Close all pages once they have finished loading: Chromium may never close a page that is on its way
+        elsewhere."""
         for context in self.opened:
             for page in context.pages:
                 _leave(page)
@@ -101,7 +102,7 @@ class Window:
 
 
 def _leave(page: Page) -> None:
-    """Go to an empty page; again, if a page that was still loading came after it."""
+    """Go to an empty page; again, if a page that was still loading replaces it."""
     for _ in range(5):
         try:
             page.goto("about:blank")
@@ -115,7 +116,7 @@ def _leave(page: Page) -> None:
 
 @pytest.fixture
 def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
-    """Opens pages; a script's error or a breach of the policy on any of them fails the test."""
+    """Opens pages; a script's error or a violation of the content policy on any of them fails the test."""
     made = Window(engine, run.url, [], [])
     yield made
     made.close()
@@ -123,7 +124,7 @@ def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
 
 
 def signed_in(page: Page, username: str, password: str) -> Page:
-    """The page once the form of signing in was filled in and sent."""
+    """The page after the sign-in form was filled in and sent."""
     page.goto("/admin/login")
     page.get_by_label("Username").or_(page.get_by_label("Имя пользователя")).fill(username)
     page.locator("input[type=password]").fill(password)
@@ -134,7 +135,7 @@ def signed_in(page: Page, username: str, password: str) -> Page:
 
 @pytest.fixture
 def sign_in(run: LocalRun) -> Callable[..., Page]:
-    """Signs in on a page by the form, as the first user unless another is named."""
+    """Signs in with the form, as the first user unless another is given."""
 
     def sign_in(page: Page, username: str = "admin", password: str = "") -> Page:
         return signed_in(page, username, password or run.password)
@@ -152,7 +153,7 @@ def session_of(engine: Browser, run: LocalRun) -> StorageState:
 
 @pytest.fixture(scope="session")
 def session(engine: Browser, run: LocalRun) -> StorageState:
-    """The cookies of the first user, an admin: signed in once for all, since it takes its time."""
+    """The cookies of the first user, an admin: signed in once for all tests, since signing in is slow."""
     return session_of(engine, run)
 
 
@@ -166,5 +167,5 @@ def page(window: Window, session: StorageState) -> Page:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """For what a test uploads and downloads."""
+    """A directory for what a test uploads and downloads."""
     return tmp_path

@@ -32,7 +32,7 @@ LANGUAGES = [f"{letter}aa-Latn-001" for letter in "abcdefghijklmnopqrstuvwxyz"[:
 
 @dataclass(frozen=True, slots=True)
 class Extremes:
-    """What stands in the paths of pages, by the name of the parameter."""
+    """The values for the parameters of the pages' paths, by parameter name."""
 
     parameters: dict[str, str]
 
@@ -41,7 +41,7 @@ class Extremes:
 
 
 def fill(run: LocalRun, api: ApiCaller) -> Extremes:
-    """Make it all; the circuit is closed in the end, and nothing is being sent."""
+    """Create everything; the circuit is closed at the end, and nothing is being sent."""
     clients = _clients(api)
     tags = {"tag": _tags()}
     template = _templates(api)
@@ -98,7 +98,7 @@ def _clients(api: ApiCaller) -> list[str]:
 
 
 def _templates(api: ApiCaller) -> str:
-    """Two, of which the one with the longest texts had another name before."""
+    """Two templates; the one with the longest texts was renamed once."""
     personal = f"{{{{{ATTRIBUTE}|{WIDE[:100]}}}}} {MIXED * 9}"
     texts = dict.fromkeys(LANGUAGES, _wide_and_mixed(MAX_TEXT_LENGTH)) | {LANGUAGES[0]: personal}
     wide, mixed = _tags()
@@ -109,7 +109,7 @@ def _templates(api: ApiCaller) -> str:
 
 
 def _conditions(mailing: str) -> list[dict[str, Any]]:
-    """As many as a form has rows for; the clients meet the first one."""
+    """As many conditions as a form has rows for; the clients meet the first one."""
     named = {"attribute": ATTRIBUTE}
     return [
         {**named, "exists": True},
@@ -136,7 +136,7 @@ def _mailing(api: ApiCaller, segment: dict[str, Any], *, starts_in: int = 0, **t
 
 
 def give_up(services: Services, mailing_id: str, causes: Sequence[Cause]) -> list[Message]:
-    """As many sent messages of a mailing as there are causes become failed ones, each with a dead letter."""
+    """Make sent messages of a mailing failed ones, one for each cause, each with a dead letter."""
     rows, _ = services.messages.list(mailing_id, MessageStatus.SENT, "", len(causes))
     ledger = services.delivery._outcomes._ledger
     for row, cause in zip(rows, causes, strict=True):
@@ -155,7 +155,7 @@ def _settings(api: ApiCaller) -> None:
 
 
 def _import(api: ApiCaller) -> str:
-    """One of which every row is rejected."""
+    """An import whose rows are all rejected."""
     rows = "\n".join(f"{WIDE[:190]},{MIXED * 3}" for _ in range(5))
     answer = api.request(
         "POST",

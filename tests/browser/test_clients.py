@@ -48,8 +48,8 @@ def test_a_client_is_added_changed_and_removed(page: Page) -> None:
     expect(page.locator(".flash")).to_contain_text("The client was deleted.")
 
 
-def test_a_client_is_found_by_number_with_all_that_was_sent(page: Page, api: ApiCaller) -> None:
-    """Expects no number in any address, and the way from the client to the message."""
+def test_a_client_is_found_by_number_and_their_page_shows_what_was_sent(page: Page, api: ApiCaller) -> None:
+    """Expects no phone number in any address, and a link from the client to the message."""
     client = api.call("POST", "/api/clients", {"phone_number": "+79990002233", "tag": "found"})
     times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
     order = {"text": "A word to the found", "clients": {"tag": "found"}, **times}
@@ -72,8 +72,8 @@ def test_a_client_is_found_by_number_with_all_that_was_sent(page: Page, api: Api
     expect(page.get_by_role("textbox", name="Phone number")).to_have_value("+79990009999")
 
 
-def test_the_list_is_filtered_and_goes_on(page: Page, api: ApiCaller) -> None:
-    """Expects the filter to stay while paging, and a way back from a tag that nobody has."""
+def test_the_list_is_filtered_and_paged(page: Page, api: ApiCaller) -> None:
+    """Expects the filter to stay from page to page, and a way back from a tag that no client has."""
     for number in range(60):
         body = {"phone_number": f"+7998000{number:04d}", "tag": "paged", "operator": "998"}
         assert api.call("POST", "/api/clients", body)
@@ -93,7 +93,7 @@ def test_the_list_is_filtered_and_goes_on(page: Page, api: ApiCaller) -> None:
 
 
 def test_the_directory_can_be_used_on_a_phone(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:
-    """Expects the same by a thumb: every control large enough, and the list in reach."""
+    """Expects every control to be large enough for a thumb, and the list to be within reach."""
     api.call("POST", "/api/clients", {"phone_number": "+79990003344", "tag": "thumb"})
     page = sign_in(window.open(viewport=PHONE, has_touch=True, language="ru-RU"))
     page.get_by_role("link", name="Клиенты").tap()
@@ -110,7 +110,7 @@ def test_the_directory_can_be_used_on_a_phone(window: Window, sign_in: Callable[
 def test_clients_are_selected_by_keyboard_on_a_phone_and_the_buttons_say_how_many(
     window: Window, page: Page, api: ApiCaller
 ) -> None:
-    """Expects all of a page by one box, a question whose way back has the focus, and the list afterwards."""
+    """Expects one box to select the whole page, a question whose button back has the focus, and then the list again."""
     ids = [
         api.call("POST", "/api/clients", {"phone_number": f"+7999000445{n}", "tag": "chosen"})["id"] for n in range(3)
     ]

@@ -10,7 +10,7 @@ from tests.support.workbooks import workbook
 
 
 def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, directory: Path) -> None:
-    """Expects progress without a reload, rows numbered as in the file, and the good ones in the export."""
+    """Expects progress without a reload, rows numbered as in the file, and the imported rows in the export."""
     lines = ["phone_number;tag;timezone"]
     lines += [f"+7997000{number:04d};imported;Europe/Moscow" for number in range(300)]
     lines[100] = "12;imported;Mars/Olympus"
@@ -45,7 +45,7 @@ def test_a_file_is_imported_part_by_part_and_exported_again(page: Page, director
     assert len(set(exported)) == len(exported) == 298
 
 
-def test_an_upload_that_was_interrupted_is_gone_on_with(page: Page, directory: Path) -> None:
+def test_an_interrupted_upload_is_continued(page: Page, directory: Path) -> None:
     """Expects only the missing parts to be sent, and another file to be refused."""
     lines = ["phone_number,tag"] + [f"+7997100{number:04d},halves" for number in range(300)]
     file, other = directory / "halves.csv", directory / "other.csv"
@@ -82,8 +82,8 @@ def test_an_upload_that_was_interrupted_is_gone_on_with(page: Page, directory: P
     assert all("row_offset=0&" not in url for url in sent)
 
 
-def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Path) -> None:
-    """Expects another encoding and other columns to be named, and the form to stay usable."""
+def test_a_file_of_another_kind_is_reported_beside_the_field(page: Page, directory: Path) -> None:
+    """Expects the page to name a wrong encoding and wrong columns, and the form to stay usable."""
     page.goto("/admin/clients/import")
     for name, content, told in (
         ("other.csv", b"one,two\n1,2\n", "must have a column phone_number"),
@@ -104,7 +104,7 @@ def test_a_file_that_is_none_is_told_beside_the_field(page: Page, directory: Pat
 
 
 def test_columns_and_encoding_are_chosen_by_keyboard_and_remembered(page: Page, directory: Path) -> None:
-    """Expects what was found to be shown and overruled, the focus to stay, and the next such file to know it."""
+    """Expects a guess that can be changed, the focus to stay, and the choice to be there for the next such file."""
     file = directory / "letters.csv"
     lines = ["Номер;План", *(f"+7996000{number:04d};plain" for number in range(8_000)), "+79960009999;золото"]
     file.write_bytes("\n".join(lines).encode("cp1251"))  # its Russian letters stand far below, but for the header
@@ -131,8 +131,8 @@ def test_columns_and_encoding_are_chosen_by_keyboard_and_remembered(page: Page, 
     expect(page.get_by_role("row").filter(has_text="letters.csv")).to_contain_text("checked, not imported")
 
 
-def test_an_encoding_is_found_by_letters_that_stand_far_below(page: Page, directory: Path) -> None:
-    """Expects a file to be read right whose first letter beyond ASCII comes after a hundred kilobytes."""
+def test_an_encoding_is_recognised_by_letters_far_down_in_the_file(page: Page, directory: Path) -> None:
+    """Expects a file to be read correctly if its first letter beyond ASCII comes after a hundred kilobytes."""
     file = directory / "far.csv"
     lines = ["phone_number,tag", *(f"+7995000{number:04d},plain" for number in range(5_000)), "+79950009999,золото"]
     file.write_bytes("\r\n".join(lines).encode("cp1251"))
@@ -144,7 +144,7 @@ def test_an_encoding_is_found_by_letters_that_stand_far_below(page: Page, direct
 
 
 def test_a_sheet_of_a_workbook_is_chosen(page: Page, directory: Path) -> None:
-    """Expects the first one to be shown until another is chosen; no choice if there is but one."""
+    """Expects the first sheet to be shown until another is chosen, and no choice if there is only one."""
     file = directory / "sheets.xlsx"
     file.write_bytes(workbook([["Mobile"], [79940001000]], more={"March": [["Phone"], [79940001001]]}))
     page.goto("/admin/clients/import")
@@ -161,7 +161,7 @@ def test_a_sheet_of_a_workbook_is_chosen(page: Page, directory: Path) -> None:
 
 
 def test_a_workbook_is_imported_like_any_other_list(page: Page, directory: Path) -> None:
-    """Expects its columns to be shown, and what is no list to be named."""
+    """Expects its columns to be shown, and an error that names a workbook without a list."""
     file = directory / "list.xlsx"
     file.write_bytes(workbook([["Mobile", "Kind"], *([79940000000 + n, "мир"] for n in range(30))]))
     page.goto("/admin/clients/import")

@@ -1,4 +1,4 @@
-"""One mailing: followed while it runs, its ledger, its export, and another try, in a real browser."""
+"""One mailing in a real browser: followed while it runs, its recipients, its export, and a retry."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _UNTIL_SENT = 25_000  # milliseconds
 
 
 def tile(page: Page, name: str) -> str:
-    """What the tile of that name counts."""
+    """The number on the tile of that name."""
     return page.locator("#now .tiles li", has_text=name).locator("strong").inner_text().strip()
 
 
 @pytest.fixture(scope="module")
 def troubled(api: ApiCaller, gateway: FaultyGateway) -> tuple[str, list[str]]:
-    """A finished mailing to eight people of whom two were refused, and their numbers."""
+    """A finished mailing to eight people, two of whom were refused, and their numbers."""
     phones = add_clients(api, "troubled", 8)
     with refusing(gateway, phones[:2]):
         mailing_id = order(api, "troubled")
@@ -32,7 +32,7 @@ def troubled(api: ApiCaller, gateway: FaultyGateway) -> tuple[str, list[str]]:
 
 
 def test_a_mailing_is_followed_while_it_runs(page: Page, api: ApiCaller) -> None:
-    """Expects counts, chart, history and buttons to follow until it has ended, and the page not to be reloaded."""
+    """Expects counts, chart, history and buttons to change until it has ended, without a reload of the page."""
     add_clients(api, "live", 30)
     mailing_id = order(api, "live", rate_limit=3)
     page.goto(f"/admin/mailings/{mailing_id}")
@@ -61,8 +61,8 @@ window.Notification = class {
 """
 
 
-def test_the_tab_tells_how_far_a_mailing_is_and_a_notice_that_it_has_ended(page: Page, api: ApiCaller) -> None:
-    """Expects the share in the title, the notice after a click that allows it, and nothing more of either then."""
+def test_the_tab_shows_progress_and_a_notice_when_the_mailing_ends(page: Page, api: ApiCaller) -> None:
+    """Expects the percentage in the title, a notice if it was allowed by a click, and neither after the end."""
     page.add_init_script(_NOTICES)
     add_clients(api, "noticed", 30)
     mailing_id = order(api, "noticed", rate_limit=4)
@@ -77,8 +77,8 @@ def test_the_tab_tells_how_far_a_mailing_is_and_a_notice_that_it_has_ended(page:
     assert noticed == [page.title(), "30 of 30 people got it."]
 
 
-def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiCaller) -> None:
-    """Expects the table below the chart to stay, and the focus too, when the part around them comes anew."""
+def test_what_is_open_stays_open_when_the_page_is_refreshed(page: Page, api: ApiCaller) -> None:
+    """Expects the table below the chart to stay open and keep the focus when the part around it is replaced."""
     add_clients(api, "opened", 40)
     mailing_id = order(api, "opened", rate_limit=1)
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing_id}")["counts"]["sent"])  # there is a chart from then on
@@ -92,8 +92,8 @@ def test_what_was_opened_stays_open_while_the_page_follows(page: Page, api: ApiC
     api.call("POST", f"/api/mailing/{mailing_id}/cancel")
 
 
-def test_the_ledger_is_narrowed_and_somebody_is_found(page: Page, troubled: tuple[str, list[str]]) -> None:
-    """Expects the rows of a status; then a person's message by the number, which no address has."""
+def test_recipients_are_filtered_and_one_is_found_by_number(page: Page, troubled: tuple[str, list[str]]) -> None:
+    """Expects the rows of a status, and then a person's message, without their number in any address."""
     mailing_id, phones = troubled
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -107,8 +107,8 @@ def test_the_ledger_is_narrowed_and_somebody_is_found(page: Page, troubled: tupl
     assert not [url for url in asked if phones[0][2:] in url]
 
 
-def test_who_is_not_there_is_told_beside_the_field(page: Page, troubled: tuple[str, list[str]]) -> None:
-    """Expects the number kept in its field, with what is wrong."""
+def test_a_number_that_is_not_found_is_reported_beside_the_field(page: Page, troubled: tuple[str, list[str]]) -> None:
+    """Expects the number to stay in its field, with what is wrong."""
     page.goto(f"/admin/mailings/{troubled[0]}")
     page.get_by_label("Phone number or client ID").fill("+79990000001")
     page.get_by_role("button", name="Find").click()
@@ -117,8 +117,8 @@ def test_who_is_not_there_is_told_beside_the_field(page: Page, troubled: tuple[s
     expect(field).to_have_accessible_description("does not belong to a recipient of this mailing")
 
 
-def test_the_ledger_is_saved_as_one_file(page: Page, troubled: tuple[str, list[str]], directory: Path) -> None:
-    """Expects a row for each person, and a header."""
+def test_the_recipients_are_saved_as_one_file(page: Page, troubled: tuple[str, list[str]], directory: Path) -> None:
+    """Expects a header and a row for each person."""
     mailing_id, phones = troubled
     page.goto(f"/admin/mailings/{mailing_id}")
     with page.expect_download() as download:
@@ -131,8 +131,8 @@ def test_the_ledger_is_saved_as_one_file(page: Page, troubled: tuple[str, list[s
     assert sorted(row.split(",")[2] for row in rows) == sorted(phones)
 
 
-def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
-    """Expects a question in front of the page that says how many, and afterwards everybody to have got it."""
+def test_failed_messages_are_sent_again_after_a_question(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects a question in front of the page that says how many, and then everybody to get the message."""
     phones = add_clients(api, "again", 5)
     with refusing(gateway, phones[:3]):
         mailing_id = order(api, "again")
@@ -149,8 +149,8 @@ def test_what_failed_is_sent_again_after_a_question(page: Page, api: ApiCaller, 
     assert (tile(page, "sent"), tile(page, "failed")) == ("5", "0")
 
 
-def test_a_page_that_gets_no_answer_says_so_and_goes_on(page: Page, api: ApiCaller, window: Window) -> None:
-    """Expects the word after five seconds, everything that moves in grey, and both gone with the next answer."""
+def test_a_page_that_gets_no_answer_says_so_and_recovers(page: Page, api: ApiCaller, window: Window) -> None:
+    """Expects a notice after five seconds with everything that moves in grey, and neither after the next answer."""
     add_clients(api, "unanswered", 5)
     mailing_id = order(api, "unanswered", rate_limit=1)
     api.call("POST", f"/api/mailing/{mailing_id}/pause")

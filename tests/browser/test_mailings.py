@@ -1,4 +1,4 @@
-"""Mailings in a real browser: ordered with a live preview, changed, steered, copied."""
+"""Mailings in a real browser: ordered with a live preview, changed, launched, paused, cancelled and copied."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def local(later: timedelta) -> str:
 
 
 def mailing_of(page: Page) -> str:
-    """The id of the mailing whose page one is on."""
+    """The id of the mailing whose page is open."""
     page.wait_for_url(re.compile(r"/admin/mailings/[0-9A-Z]{26}$"))
     return page.url.rpartition("/")[2]
 
 
 def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCaller) -> None:
-    """Expects the preview to follow every field, tags to be added by a click, and the times to be Moscow's."""
+    """Expects the preview to follow every field, a click to add a tag, and the times to be Moscow's."""
     page.get_by_role("link", name="Mailings").click()
     page.get_by_role("link", name="Create a mailing").first.click()
     preview = page.get_by_role("complementary")
@@ -65,8 +65,8 @@ def test_a_mailing_is_written_with_a_preview_and_ordered(page: Page, api: ApiCal
     api.call("DELETE", f"/api/mailing/{made['id']}")
 
 
-def test_errors_stand_beside_their_fields_and_nothing_is_lost(page: Page) -> None:
-    """Expects the focus on a list of what is wrong, which leads to the fields, and all that was entered."""
+def test_errors_are_beside_their_fields_and_no_input_is_lost(page: Page) -> None:
+    """Expects the focus on a list of errors with links to their fields, and all input to be kept."""
     page.goto("/admin/mailings/new")
     page.get_by_label("Text", exact=True).fill("Do not lose this")
     page.get_by_label("Operators").fill("916 12x")
@@ -83,7 +83,7 @@ def test_errors_stand_beside_their_fields_and_nothing_is_lost(page: Page) -> Non
 
 
 def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: Callable[..., Page]) -> None:
-    """Expects the question to appear with the error, and the answer to be kept."""
+    """Expects a choice to appear with the error, and the answer to be kept."""
     page = sign_in(window.open(zone="America/New_York"))
     page.goto("/admin/mailings/new")
     page.get_by_label("Text", exact=True).fill("Halloween is over")
@@ -105,7 +105,7 @@ def test_an_hour_that_the_clocks_show_twice_is_chosen(window: Window, sign_in: C
 
 
 def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, api: ApiCaller) -> None:
-    """Expects each question to count the people, to be closed without effect, and the act to follow its button."""
+    """Expects each question to count the people, and to do nothing unless its button is pressed."""
     mailing = order(api, TAG, starts_in=7200, lasts=7200, text="Steered by hand", rate_limit=5)
 
     def status() -> str:
@@ -139,7 +139,7 @@ def test_a_mailing_is_launched_paused_and_cancelled_after_questions(page: Page, 
 
 
 def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> None:
-    """Expects the copy to begin with the same text, and a change of it to be kept."""
+    """Expects the copy to have the same text, and a change of it to be saved."""
     mailing = order(api, TAG, starts_in=7200, lasts=7200, text="To be copied")
     page.goto(f"/admin/mailings/{mailing}")
     page.get_by_role("link", name="Copy").click()
@@ -160,8 +160,8 @@ def test_a_copy_of_a_mailing_is_made_and_changed(page: Page, api: ApiCaller) -> 
         api.call("DELETE", f"/api/mailing/{one}")
 
 
-def test_a_mailing_starts_with_a_saved_group_and_a_template(page: Page, api: ApiCaller) -> None:
-    """Expects a group to be saved where its conditions are entered, and a form that has both afterwards."""
+def test_a_mailing_is_written_with_a_saved_group_and_a_template(page: Page, api: ApiCaller) -> None:
+    """Expects a group to be saved where its conditions are entered, and then a form that has both."""
     page.goto("/admin/templates/new")
     page.get_by_label("Name").fill("Browser greeting")
     page.get_by_label("Text", exact=True).fill("Hello {{first_name|friend}}")

@@ -1,4 +1,4 @@
-"""Manners of every page: readable by a screen reader, light and dark; nothing runs off a phone, however long it is."""
+"""What holds for every page: readable with a screen reader, in light and dark; never wider than a phone."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ def extremes(run: LocalRun, api: ApiCaller) -> Extremes:
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """The checker of accessibility."""
+    """The accessibility checker."""
     return Axe()
 
 
 @pytest.fixture
 def opened(window: Window, session: StorageState, extremes: Extremes) -> Callable[..., Page | None]:
-    """Opens a page by its pattern, in a browser with these options; None if it is only a part of one, or a file."""
+    """Opens a page by its path pattern, in a browser with these options; None if it is a file or only part of a page.
+    """
 
     def open_page(pattern: str, **options: object) -> Page | None:
         page = window.open(storage_state=None if pattern in OUTSIDE else session, **options)
@@ -66,7 +67,7 @@ def opened(window: Window, session: StorageState, extremes: Extremes) -> Callabl
 
 
 def findings(axe: Axe, page: Page) -> list[str]:
-    """What is moderate, serious or critical, with the rule and the elements."""
+    """The moderate, serious and critical findings, with the rule and the elements."""
     found = axe.run(page).response["violations"]
     return [
         f"{one['id']}: {node['target']} {node['failureSummary']}"
@@ -88,8 +89,8 @@ def test_a_page_can_be_read_by_everybody(pattern: str, opened: Callable[..., Pag
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_page_does_not_run_off_a_phone(pattern: str, opened: Callable[..., Page | None]) -> None:
-    """Expects a page as wide as the screen, with the longest values; a table may scroll within its frame."""
+def test_a_page_is_not_wider_than_a_phone(pattern: str, opened: Callable[..., Page | None]) -> None:
+    """Expects every page to fit the screen with the longest values; a table may scroll within its frame."""
     for language in ("en-US", "ru-RU"):
         page = opened(pattern, viewport=PHONE, language=language)
         if page is None:

@@ -1,4 +1,4 @@
-"""Finding a message and reading its story, in a real browser."""
+"""Finding a message and reading its history, in a real browser."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.faulty_gateway import FaultyGateway
 from tests.support.local_run import ApiCaller
 
 
-def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
-    """Expects the way from a phone number to the call of the gateway and its answer; secrets stay hidden."""
+def test_it_can_be_found_out_why_somebody_got_nothing(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects links from a phone number to the call of the gateway and its answer; secrets stay hidden."""
     (phone,) = add_clients(api, "asked", 1)
     with refusing(gateway, [phone]):
         finish(api, order(api, "asked", text="Your parcel is here"))
@@ -35,8 +35,8 @@ def test_why_somebody_got_nothing_is_found_out(page: Page, api: ApiCaller, gatew
     expect(page.get_by_role("heading", level=1)).to_have_text("Full history")
 
 
-def test_messages_are_narrowed_to_a_status(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
-    """Expects only those that failed, and the choice to be shown."""
+def test_messages_are_filtered_by_status(page: Page, api: ApiCaller, gateway: FaultyGateway) -> None:
+    """Expects only failed messages, and the chosen status to be shown."""
     phones = add_clients(api, "narrowed", 2)
     with refusing(gateway, phones[:1]):
         finish(api, order(api, "narrowed"))
@@ -48,7 +48,7 @@ def test_messages_are_narrowed_to_a_status(page: Page, api: ApiCaller, gateway: 
     expect(page.get_by_label("Status", exact=True)).to_have_value("failed")
 
 
-def test_a_story_is_told_in_russian(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:
+def test_a_history_is_shown_in_russian(window: Window, sign_in: Callable[..., Page], api: ApiCaller) -> None:
     """Expects every part of the page in the browser's language."""
     add_clients(api, "russian", 1)
     mailing_id = order(api, "russian")

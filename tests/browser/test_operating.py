@@ -23,7 +23,7 @@ def operator(api: ApiCaller) -> Iterator[str]:
 
 
 def test_an_operator_does_not_see_the_users(window: Window, sign_in: Callable[..., Page], operator: str) -> None:
-    """Expects no way to them, a refusal of the address, and everything else to be there."""
+    """Expects no link to them, a refusal if the address is opened, and everything else to be there."""
     page = sign_in(window.open(), operator, PASSWORD)
     expect(page.get_by_role("navigation", name="Main")).to_contain_text("Clients")
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
@@ -37,7 +37,7 @@ def test_an_operator_does_not_see_the_users(window: Window, sign_in: Callable[..
 
 
 def test_a_user_is_added_signs_in_and_is_removed(page: Page, window: Window, sign_in: Callable[..., Page]) -> None:
-    """Expects the password once, the new role at once, and no session after the removal."""
+    """Expects the password to be shown once, the new role to count at once, and no session after the removal."""
     page.get_by_role("link", name="Users").click()
     page.get_by_label("Username").fill("new-colleague")
     page.get_by_role("button", name="Add and show password").click()
@@ -61,7 +61,7 @@ def test_a_user_is_added_signs_in_and_is_removed(page: Page, window: Window, sig
     expect(page.get_by_role("table", name="Users")).not_to_contain_text("new-colleague")
 
 
-def test_the_rate_and_the_circuit_are_set_with_a_trail(page: Page, api: ApiCaller) -> None:
+def test_changes_of_the_rate_and_the_circuit_are_listed(page: Page, api: ApiCaller) -> None:
     """Expects an error beside the field, the new values, and who changed what."""
     page.get_by_role("link", name="Settings").click()
     page.get_by_label("Messages per second").fill("many")
@@ -85,8 +85,9 @@ def test_the_rate_and_the_circuit_are_set_with_a_trail(page: Page, api: ApiCalle
     assert api.call("GET", "/api/gateway")["rate"] is None
 
 
-def test_dead_letters_are_put_back_one_and_all(page: Page, run: LocalRun, api: ApiCaller) -> None:
-    """Expects one to be sent by its button, the others by that for all, and a question before one is discarded."""
+def test_dead_letters_are_put_back_one_by_one_and_all_together(page: Page, run: LocalRun, api: ApiCaller) -> None:
+    """Expects one to be sent by its own button, the rest by the button for all, and a question before one is
+    discarded."""
     mailing = _given_up(run, api, 3)
     page.goto("/admin/queues")
     group = page.get_by_role("table", name="By mailing and reason").get_by_role("row").filter(has_text="for nobody")
@@ -109,8 +110,8 @@ def test_dead_letters_are_put_back_one_and_all(page: Page, run: LocalRun, api: A
     wait_until(lambda: api.call("GET", f"/api/mailing/{mailing}")["counts"]["sent"] == 2)
 
 
-def test_a_change_from_elsewhere_is_refused(page: Page, window: Window) -> None:
-    """Expects nothing to change without the form's token, or from another site, though the cookie is there."""
+def test_a_change_from_another_site_is_refused(page: Page, window: Window) -> None:
+    """Expects nothing to change without the form's token or from another site, even with the cookie."""
     asked = page.request.post("/admin/settings/rate", form={"rate": "7"})
     assert asked.status == 403
     csrf = page.locator("input[name=csrf]").first.get_attribute("value")
@@ -124,7 +125,7 @@ def test_a_change_from_elsewhere_is_refused(page: Page, window: Window) -> None:
 
 
 def _given_up(run: LocalRun, api: ApiCaller, count: int) -> str:
-    """A finished mailing of which so many messages have failed and are dead letters."""
+    """A finished mailing with so many failed messages, each a dead letter."""
     for number in range(count):
         api.call("POST", "/api/clients", {"phone_number": f"+7996000{number:04d}", "tag": "given up"})
     times = {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}

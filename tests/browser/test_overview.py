@@ -1,4 +1,4 @@
-"""The overview in a real browser: it follows what happens by itself, and disturbs nobody who works with it."""
+"""The overview in a real browser: it refreshes by itself, and does not disturb the person who uses it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PATIENCE = 20_000  # milliseconds
 
 @pytest.fixture
 def running(run: LocalRun, api: ApiCaller) -> Iterator[str]:
-    """The id of a mailing that is being sent for as long as the test lasts."""
+    """The id of a mailing that is being sent throughout the test."""
     add_clients(run, 300, tag=TAG, first=1000)
     mailing = order(api, TAG, text="Seen on the overview", rate_limit=10)
     yield mailing
     api.request("POST", f"/api/mailing/{mailing}/cancel")
 
 
-def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
-    """Expects bar, rate and time left to appear and to go on without a reload, and the focus to stay where it is."""
+def test_a_running_mailing_is_refreshed_without_a_reload(page: Page, running: str) -> None:
+    """Expects bar, rate and time left to appear and change without a reload, and the focus to stay where it is."""
     page.evaluate("window.untouched = true")
     card = page.locator(".card", has_text="Seen on the overview")
     expect(card).to_be_visible(timeout=PATIENCE)
@@ -46,8 +46,8 @@ def test_a_running_mailing_moves_by_itself(page: Page, running: str) -> None:
     assert page.evaluate("window.untouched")
 
 
-def test_what_was_opened_stays_open(page: Page, running: str) -> None:
-    """Expects the chart's table to survive the next look, which has newer numbers."""
+def test_what_is_open_stays_open_when_the_overview_is_refreshed(page: Page, running: str) -> None:
+    """Expects the chart's table to stay open and have newer numbers after the next refresh."""
     page.get_by_text("Show as a table").click()
     page.evaluate("document.querySelector('#now figure').dataset.old = 'yes'")
     page.evaluate("htmx.trigger('#now', 'refresh')")
@@ -55,8 +55,8 @@ def test_what_was_opened_stays_open(page: Page, running: str) -> None:
     expect(page.get_by_role("table", name="The last 24 hours")).to_be_visible()
 
 
-def test_a_service_that_does_not_answer_is_told(page: Page, window: Window) -> None:
-    """Expects the figures to be called old while looks fail, and the word to go with the next good one."""
+def test_a_service_that_does_not_answer_is_reported(page: Page, window: Window) -> None:
+    """Expects the figures to be marked as old while refreshing fails, and the mark to go with the next answer."""
     note = page.get_by_text("These figures are out of date")
     expect(note).to_be_hidden()
     page.route("**/admin/overview/now", lambda route: route.fulfill(status=403, body="no"))

@@ -34,7 +34,7 @@ def local(later: timedelta) -> str:
 
 
 def fill_in(page: Page, text: str) -> None:
-    """A mailing that starts at once, in whatever language."""
+    """Fill in a mailing that starts at once, in any language."""
     page.goto("/admin/mailings/new")
     page.locator("[name=text]").fill(text)
     page.locator("[name='clients.tag']").fill(TAG)
@@ -43,12 +43,12 @@ def fill_in(page: Page, text: str) -> None:
 
 
 def texts(api: ApiCaller) -> set[str]:
-    """What the mailings say that were made."""
+    """The texts of all mailings."""
     return {row["text"] for row in api.rows("/api/mailing")}
 
 
 def step_to(page: Page, target: Locator, key: str = "Tab") -> None:
-    """Press Tab until something has the focus, or all of the page must have had it."""
+    """Press Tab until the element has the focus, at most as often as needed to go through the whole page."""
     expect(target).to_be_visible()
     for _ in range(_PARTS * page.locator(_STOPS).count()):
         if target.evaluate("one => one === document.activeElement"):
@@ -59,7 +59,7 @@ def step_to(page: Page, target: Locator, key: str = "Tab") -> None:
 
 @pytest.mark.parametrize("script", [True, False])
 def test_enter_in_a_field_sends_nothing(window: Window, session: StorageState, api: ApiCaller, script: bool) -> None:
-    """Expects the form to stay as it is, in each of its fields of one line, with a script and without."""
+    """Expects Enter in any single-line field to leave the form as it is, with a script and without."""
     page = window.open(storage_state=session, java_script_enabled=script)
     fill_in(page, f"Enter sends nothing {script}")
     fields = page.locator("#mailing input:not([type=hidden]):visible")
@@ -75,7 +75,7 @@ def test_enter_in_a_field_sends_nothing(window: Window, session: StorageState, a
 def test_a_mailing_is_sent_by_keyboard_alone(
     window: Window, session: StorageState, api: ApiCaller, script: bool
 ) -> None:
-    """Expects the way back to have the focus, to keep all that was entered, and the other button to send it."""
+    """Expects the button back to have the focus and to keep all input, and the other button to send the mailing."""
     text = f"By keyboard {script}"
     page = window.open(storage_state=session, java_script_enabled=script)
     fill_in(page, text)
@@ -102,7 +102,7 @@ def test_a_mailing_is_sent_by_keyboard_alone(
 def test_the_question_fits_every_screen(
     window: Window, session: StorageState, viewport: dict[str, int], language: str, button: str
 ) -> None:
-    """Expects nothing to run off, nothing that axe calls moderate or worse, and both buttons in sight."""
+    """Expects nothing to be cut off, nothing that axe calls moderate or worse, and both buttons in sight."""
     cookies = [one for one in session["cookies"] if one["name"] != "language"]
     page = window.open(storage_state={**session, "cookies": cookies}, viewport=viewport, language=language)
     fill_in(page, "The same for everybody, on a phone and on a laptop")
@@ -113,8 +113,8 @@ def test_the_question_fits_every_screen(
     assert findings(Axe(), page) == []
 
 
-def test_a_question_in_front_of_a_page_begins_with_the_way_back(page: Page, api: ApiCaller) -> None:
-    """Expects Enter to close it without an effect."""
+def test_the_focus_of_a_question_is_on_the_way_back(page: Page, api: ApiCaller) -> None:
+    """Expects Enter to close the question and do nothing else."""
     times = {"start_time": "2098-01-01T00:00:00Z", "end_time": "2099-01-01T00:00:00Z"}
     mailing = api.call("POST", "/api/mailing", {"text": "Asked in front", "clients": {"tag": TAG}, **times})["id"]
     page.goto(f"/admin/mailings/{mailing}")

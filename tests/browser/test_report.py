@@ -1,4 +1,4 @@
-"""The daily report in a real browser, as a mail program that knows HTML shows it."""
+"""The daily report in a real browser, as a mail program with HTML shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.mailbox import html, read_emails
 
 @pytest.fixture(scope="module")
 def report(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> str:
-    """The HTML of today's report, after mailings with a text that nothing breaks."""
+    """The HTML of today's report, after mailings whose text has no space to break a line at."""
     phones = add_clients(api, "reported", 2)
     with refusing(gateway, phones[:1]):
         finish(api, order(api, "reported", text="W" * 200))
@@ -25,8 +25,8 @@ def report(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> str:
 
 
 @pytest.mark.parametrize("width", [600, 360])
-def test_the_report_fits_where_mail_is_read(window: Window, report: str, width: int) -> None:
-    """Expects nothing to reach over the edge: a column of a mail program, a phone."""
+def test_the_report_fits_mail_programs_and_phones(window: Window, report: str, width: int) -> None:
+    """Expects nothing to be wider than a mail program's column or a phone."""
     page = window.open(viewport={"width": width, "height": 800})
     page.set_content(report)
     assert page.evaluate("document.documentElement.scrollWidth") == width

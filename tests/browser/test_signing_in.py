@@ -11,7 +11,7 @@ from tests.support.local_run import LocalRun
 
 
 def test_a_person_signs_in_and_out_by_keyboard(window: Window, run: LocalRun) -> None:
-    """Expects the overview after the password, and the form again after signing out, without a mouse."""
+    """Expects the overview after the password, and the form again after signing out, all without a mouse."""
     page = window.open()
     page.goto("/admin")
     expect(page).to_have_title("Sign in · Message Service")
@@ -29,7 +29,7 @@ def test_a_person_signs_in_and_out_by_keyboard(window: Window, run: LocalRun) ->
 
 
 def test_scripts_cannot_read_the_session(page: Page) -> None:
-    """Expects the cookie to be there, and hidden from the page."""
+    """Expects the cookie to exist, and scripts of the page not to see it."""
     assert "session" in {cookie["name"] for cookie in page.context.cookies()}
     assert "session" not in page.evaluate("document.cookie")
 
@@ -37,7 +37,7 @@ def test_scripts_cannot_read_the_session(page: Page) -> None:
 def test_times_are_in_the_browsers_own_zone_until_another_is_chosen(
     window: Window, sign_in: Callable[..., Page]
 ) -> None:
-    """Expects the zone of the browser after signing in, and the chosen one from then on."""
+    """Expects the browser's zone after signing in, and the chosen one from then on."""
     page = sign_in(window.open(zone="Asia/Yekaterinburg"))
     expect(page.get_by_role("contentinfo")).to_contain_text("Times are in Asia/Yekaterinburg.")
     page.get_by_role("link", name="Change").click()

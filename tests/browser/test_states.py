@@ -1,4 +1,4 @@
-"""States in which a page is seldom seen: a question in front of it, errors in a form, nothing there, nothing found."""
+"""Pages as they are seldom seen: with a question in front, with errors in a form, empty, not found."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _FOCUSED = """
 
 @pytest.fixture(scope="module")
 def axe() -> Axe:
-    """The checker of accessibility."""
+    """The accessibility checker."""
     return Axe()
 
 
 @pytest.fixture(scope="module")
 def empty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    """A service in which nobody has done anything yet."""
+    """A service that nobody has used yet."""
     with local_runs(tmp_path_factory.mktemp("empty")) as start:
         yield start().ready()
 
@@ -46,14 +46,14 @@ def empty_session(engine: Browser, empty_run: LocalRun) -> StorageState:
 
 
 def legible(axe: Axe, page: Page) -> None:
-    """Fails where axe finds something moderate or worse in light or in dark."""
+    """Fails if axe finds something moderate or worse in light or in dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         assert findings(axe, page) == []
 
 
 def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, api: ApiCaller, axe: Axe) -> None:
-    """Expects it to be called by its question, to keep the keyboard within, and to give it back."""
+    """Expects the dialog to be named by its question, to keep the keyboard inside, and to give the focus back."""
     client = api.call("POST", "/api/clients", {"phone_number": "+79950000001", "tag": "asked"})
     page.goto(f"/admin/clients/{client['id']}")
     page.get_by_role("link", name="Delete").click()
@@ -68,7 +68,8 @@ def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, ap
 
 
 def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> None:
-    """Expects the list of errors to have the focus, and to lead to the fields, which say what is wrong with them."""
+    """Expects the list of errors to have the focus and links to the fields, each of which says what is wrong with it.
+    """
     page.goto("/admin/clients/new")
     page.get_by_role("textbox", name="Phone number").fill("12")
     page.get_by_role("textbox", name="Operator").fill("x")
@@ -85,8 +86,8 @@ def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> No
 
 
 @pytest.mark.parametrize("path", ["/admin/clients/aaaaaaaaaaaaaaaa", "/admin/nothing", "/admin/mailings/a/b/c"])
-def test_what_is_not_there_is_told_on_a_page(page: Page, axe: Axe, path: str) -> None:
-    """Expects a page with a way on, not a bare error, whatever is asked for below /admin."""
+def test_an_unknown_address_is_answered_with_a_page(page: Page, axe: Axe, path: str) -> None:
+    """Expects a page with a link to go on, not a bare error, for any address below /admin."""
     answer = page.goto(path)
     assert answer is not None
     assert answer.status == 404
@@ -97,8 +98,8 @@ def test_what_is_not_there_is_told_on_a_page(page: Page, axe: Axe, path: str) ->
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/clients", "/admin/clients/new", "/admin/queues", "/admin/settings"])
-def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> None:
-    """Expects each step of Tab to stand on something visible with a ring around it, and the steps to come to an end."""
+def test_everything_is_reached_by_keyboard_and_the_focus_is_visible(page: Page, path: str) -> None:
+    """Expects each Tab to reach something visible with a ring around it, and the page to have an end."""
     page.goto(path)
     page.evaluate("document.querySelectorAll('[autofocus]').forEach((one) => one.blur())")
     seen: list[str] = []
@@ -125,7 +126,7 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Page, path: str) -> N
 def test_an_empty_service_says_what_to_do_next(
     window: Window, empty_run: LocalRun, empty_session: StorageState, axe: Axe, path: str, told: str, next_step: str
 ) -> None:
-    """Expects a sentence and, if there is something to do, the way to it."""
+    """Expects a sentence on each page and, if there is something to do, a link to it."""
     page = window.open(base_url=empty_run.url, viewport=PHONE, storage_state=empty_session)
     page.goto(path)
     expect(page.locator(".empty").first).to_contain_text(told)

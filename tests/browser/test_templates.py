@@ -8,8 +8,8 @@ from tests.support.local_run import LocalRun
 from tests.support.orders import add_clients
 
 
-def test_a_template_is_kept_and_a_mailing_made_from_it(page: Page, run: LocalRun) -> None:
-    """Expects the preview while it is written, and its text in the form of the mailing."""
+def test_a_template_is_saved_and_used_for_a_mailing(page: Page, run: LocalRun) -> None:
+    """Expects a preview while it is written, and its text in the form of the mailing."""
     add_clients(run, 1, tag="template")
     page.get_by_role("link", name="Templates").click()
     page.get_by_role("link", name="Create a template").click()

@@ -1,4 +1,5 @@
-"""Which permission each call of AWS needs: read from what the service sends, not from what its author believes."""
+"""Which permission each call of AWS needs, read from what the service sends rather than from what its author
+believes."""
 
 from __future__ import annotations
 

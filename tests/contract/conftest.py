@@ -1,4 +1,4 @@
-"""The package that the contract tests look into, made once for all of them."""
+"""The package that the contract tests inspect, made once for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.contract.packaged import Packaged
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the package in one of xdist's processes, so that it is made once."""
+    """Run all tests of the package in the same xdist process, so that it is made once."""
     for item in items:
         if "packaged" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("package"))

@@ -16,7 +16,7 @@ _MARKS = {"_": 1, "gettext": 1, "ngettext": 2}
 
 
 def marked() -> dict[Marked, str]:
-    """What is marked in templates and code, with a place where it stands."""
+    """Each marked text in templates and code, with one place where it is used."""
     found: dict[Marked, str] = {}
     for path in sorted((ADMIN / "templates").rglob("*.html")):
         source = path.read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def _entry(texts: object) -> Marked:
 
 
 def unmarked() -> Iterator[tuple[str, int]]:
-    """Where code marks something that is not a text, which nobody could find to translate."""
+    """Where code marks something other than a literal text, which no tool could find to translate."""
     for path in sorted((ADMIN / "templates").rglob("*.html")):
         for node in rendering.environment().parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
             name = node.node.name if isinstance(node.node, nodes.Name) else ""

@@ -22,14 +22,14 @@ Permission = tuple[str, str]  # an action, and the resource that it is allowed o
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """The template, and where it and the zip are."""
+    """The template, with its path and that of the zip."""
 
     template: dict[str, Any]
     template_file: Path
     deployment: Path
 
     def by_default(self) -> Packaged:
-        """The same with the default of every parameter in its place."""
+        """The template with every parameter replaced by its default."""
         return replace(self, template=resolved(self.template, {}))
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -41,7 +41,7 @@ class Packaged:
         return {name: one["Properties"] for name, one in self.resources(kind).items()}
 
     def queue_sources(self) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
-        """The function and the event source for each function that a queue feeds, by the function's logical name."""
+        """The function and the event source for each function that reads a queue, by the function's logical name."""
         return {
             name: (function, source["Properties"])
             for name, function in self.properties(FUNCTION).items()
@@ -61,7 +61,7 @@ class Packaged:
         return policy["PolicyDocument"]["Statement"]
 
     def permissions(self, function: str) -> set[Permission]:
-        """Every action that a function's role allows, with the name of the resource, of an index table/index."""
+        """Every action that a function's role allows, with the name of the resource; an index is `table/index`."""
         return {
             (action, self.name_of(resource))
             for statement in self.statements(function)
@@ -70,7 +70,7 @@ class Packaged:
         }
 
     def name_of(self, reference: Any) -> str:
-        """The name of what a policy refers to; of an index with its table's name before it."""
+        """The name of what a policy refers to; an index has its table's name before it."""
         if isinstance(reference, str):
             return reference
         if "Ref" in reference:
@@ -95,7 +95,7 @@ class Packaged:
 
 
 def in_stack(name: Any) -> str:
-    """A name of the template as it is in the stack of the tests."""
+    """A name of the template as it is called in the stack of the tests."""
     text: str = name["Fn::Sub"]
     for parameter, value in {"AWS::StackName": STACK, **PARAMETERS}.items():
         text = text.replace(f"${{{parameter}}}", value)
@@ -103,5 +103,5 @@ def in_stack(name: Any) -> str:
 
 
 def as_list(value: Any) -> list[Any]:
-    """What a policy has as one thing or as a list of them."""
+    """What a policy has as one item or as a list of items, as a list."""
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Lets every function do all that it can do, and notes which permission each of its calls needs."""
+"""Has every function do everything that it can do, and notes which permission each of its calls needs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OPENS_LATER = LocalWindow(time(14), time(15))  # two hours after the start, wher
 
 @dataclass
 class Recorder:
-    """Notes the calls of the function that is at work; "" stands for the test itself."""
+    """Notes the calls of the function that is running; "" stands for the test itself."""
 
     function: Callable[[], str]
     used: defaultdict[str, set[Permission]] = field(default_factory=lambda: defaultdict(set))
@@ -53,7 +53,7 @@ class Recorder:
 
 
 def record_workers() -> dict[str, set[Permission]]:
-    """What the functions behind the schedule and the queues need."""
+    """What the functions that are started by the schedule and the queues need."""
     with _recorded_simulation() as (simulation, recorder):
         simulation.add_clients(300)
         simulation.add_clients(20, tag="late", timezone="Europe/Moscow")
@@ -90,7 +90,8 @@ def _recorded_simulation() -> Iterator[tuple[Simulation, Recorder]]:
 
 
 def _receipts(simulation: Simulation) -> None:
-    """One comes too early and goes back, one settles an unknown outcome, one says that nothing reaches a number."""
+    """One receipt comes too early and goes back, one settles an unknown outcome, one says that a number cannot be
+    reached."""
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     simulation.gateway.latency = timedelta(seconds=1.5)
     mailing = simulation.create_mailing(tag="late", lasts=7200, on_unknown=OnUnknown.HOLD)
@@ -109,7 +110,7 @@ def _receipts(simulation: Simulation) -> None:
 
 
 def _a_mailing_over_its_budget(simulation: Simulation) -> None:
-    """It is paused by its sender."""
+    """A mailing that is paused by its sender."""
     simulation.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")
     mailing = simulation.create_mailing(tag="late", budget=Decimal(5))
     simulation.run_for(60)
@@ -119,12 +120,12 @@ def _a_mailing_over_its_budget(simulation: Simulation) -> None:
 
 
 def _a_slow_mailing(simulation: Simulation) -> None:
-    """With a rate, so that moments are reserved and messages parked."""
+    """A mailing with a rate, so that moments are reserved and messages parked."""
     simulation.run_until_finished(simulation.create_mailing(rate_limit=40), limit=600)
 
 
 def _a_mailing_to_one_who_is_tried_again(simulation: Simulation) -> None:
-    """Their hint, which is for nobody else, stays on the queue until then."""
+    """A mailing to one client, whose hint stays on the queue until their next attempt."""
     simulation.add_clients(1, tag="alone")
     failed, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED)
     simulation.gateway.script = lambda gateway_id, nth: failed if nth == 1 else accepted
@@ -133,8 +134,8 @@ def _a_mailing_to_one_who_is_tried_again(simulation: Simulation) -> None:
 
 
 def _a_mailing_with_trouble(simulation: Simulation) -> None:
-    """The circuit opens, one client's attempts are used up, and what failed is put back; its history leaves a bucket
-    that is taken for too large.
+    """The circuit opens, one client's attempts are used up, and what failed is put back; a history leaves a bucket
+    that counts as too large.
     """
     mailing = simulation.create_mailing(tag="late", lasts=7200)
     bad = min(
@@ -155,7 +156,7 @@ def _a_mailing_with_trouble(simulation: Simulation) -> None:
 
 
 def _lose_one_answer(simulation: Simulation) -> None:
-    """The dispatcher's next change of rows is repeated, and recognised by reading them."""
+    """The dispatcher's next change of rows is repeated, and recognised when they are read."""
     lost: list[Call] = []
 
     def after(call: Call) -> None:
@@ -169,13 +170,13 @@ def _lose_one_answer(simulation: Simulation) -> None:
 
 
 def _a_mailing_to_an_operator(simulation: Simulation) -> None:
-    """To be found by the other index, and held if its outcome is unknown."""
+    """A mailing that is found by the other index, and held if its outcome is unknown."""
     mailing = _order(simulation, Segment(operators=("916",)), on_unknown=OnUnknown.HOLD)
     simulation.run_until_finished(mailing, limit=600)
 
 
 def _mailings_that_are_stopped(simulation: Simulation) -> None:
-    """Cancelled while it waits, cancelled and deleted at once, and paused until its window is over."""
+    """Mailings cancelled while they wait, cancelled and deleted at once, and paused until their window is over."""
     actions = simulation.services.mailing_actions
     waiting, gone = (simulation.create_mailing(tag="late", lasts=9000, local_window=OPENS_LATER) for _ in range(2))
     never = simulation.create_mailing(starts_in=300, lasts=60)
@@ -189,7 +190,7 @@ def _mailings_that_are_stopped(simulation: Simulation) -> None:
 
 
 def _more_than_a_tick_looks_at(simulation: Simulation) -> None:
-    """So that it sends units for slices of them."""
+    """More mailings than a tick looks at, so that it sends units for slices of them."""
     actions = simulation.services.mailing_actions
     for _ in range(AT_ONCE + 1):
         actions.pause(simulation.create_mailing(starts_in=600, lasts=60).mailing_id)
@@ -197,7 +198,7 @@ def _more_than_a_tick_looks_at(simulation: Simulation) -> None:
 
 
 def _a_stalled_mailing(simulation: Simulation) -> None:
-    """Its hints are lost, so that the tick looks how many the queue still holds."""
+    """A mailing whose hints are lost, so that the tick looks how many the queue still has."""
     mailing = simulation.create_mailing()
     simulation.scheduler.run_until(
         START + timedelta(days=1), lambda: bool(simulation.queue(simulation.settings.send_queue))
@@ -207,7 +208,7 @@ def _a_stalled_mailing(simulation: Simulation) -> None:
 
 
 def _an_import(simulation: Simulation) -> None:
-    """Of one client that changes and one that is new, with tags and external ids that are given, and changed again."""
+    """An import of a changed and a new client, with tags and external ids that are set and then changed."""
     (client,), _ = simulation.services.clients.list(Segment(), "", 1)
     for ids in ("ab", "cd"):
         rows = f"{client.phone_number},changed;{ids},{ids[0]}\n+442079460000,new;{ids},{ids[1]}\n"
@@ -322,7 +323,7 @@ def _use_mailings(api: Api) -> None:
 
 
 def _use_templates(api: Api) -> None:
-    """One is created, renamed, listed, read and deleted."""
+    """A template is created, renamed, listed, read and deleted."""
     body = {"name": "Greeting", "text": "Hello"}
     path = f"/api/templates/{api.post('/api/templates', body).json['id']}"
     assert api.put(path, {**body, "name": "Welcome", "version": 1}).status == 200
@@ -332,7 +333,7 @@ def _use_templates(api: Api) -> None:
 
 
 def _use_segments(api: Api) -> None:
-    """One is saved, changed, listed, read and deleted."""
+    """A segment is saved, changed, listed, read and deleted."""
     path = f"/api/segments/{api.post('/api/segments', {'name': 'All', 'clients': {}}).json['id']}"
     assert api.put(path, {"clients": {"tag": "vip"}}).status == 200
     for target in ("/api/segments", path):
@@ -341,7 +342,7 @@ def _use_segments(api: Api) -> None:
 
 
 def _use_queues(api: Api) -> None:
-    """A message that was given up is put back, and the mailing, which had ended, goes on."""
+    """A message that had failed for good is put back, and its finished mailing goes on."""
     services = api.services
     api.post("/api/clients", {"phone_number": "+79161234599", "tag": "dead"})
     times = {"start_time": api.ago(seconds=1), "end_time": api.ahead(hours=1)}

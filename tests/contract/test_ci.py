@@ -17,7 +17,7 @@ PIPELINE = ROOT / ".gitlab-ci.yml"
 
 
 def _targets(lines: list[str]) -> set[str]:
-    """The targets of `make` that a script's lines ask for."""
+    """The targets of `make` that a script's lines run."""
     words = [word for line in lines if line.startswith("make ") for word in line.split()[1:]]
     return {word for word in words if "=" not in word}
 
@@ -28,8 +28,8 @@ def _pipeline_lines() -> list[str]:
     return [line for job in jobs for key in ("before_script", "script") for line in job.get(key, [])]
 
 
-def test_the_pipeline_is_what_gitlab_reads() -> None:
-    """Expects no complaint of GitLab's own schema, as check-jsonschema ships it."""
+def test_the_pipeline_is_valid_for_gitlab() -> None:
+    """Expects no complaint from GitLab's own schema, as check-jsonschema has it."""
     program = Path(sys.executable).with_name("check-jsonschema")
     command = [program, "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci", PIPELINE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -50,14 +50,14 @@ ONLY_GITLAB = {
 
 
 def test_the_script_runs_all_that_gitlab_runs() -> None:
-    """Expects the same targets of `make` in both, but for those with a reason, and no reason too many."""
+    """Expects the same targets of `make` in both, except for those with a reason, and no reason without a target."""
     here, there = _targets(SCRIPT.read_text(encoding="utf-8").splitlines()), _targets(_pipeline_lines())
     assert {"lint", "types", "imports", "secrets", "test", "package", "template"} <= here
     assert {f"make {target}" for target in there - here} == {name for name in ONLY_GITLAB if name.startswith("make ")}
     assert here <= there
 
 
-def test_what_gitlab_runs_beside_make_is_known() -> None:
+def test_every_other_command_of_gitlab_has_a_reason() -> None:
     """Expects every other line of a job to be listed with the reason why .ci/run has no such line."""
     other = [line for line in _pipeline_lines() if not line.startswith("make ")]
     others = {name for name in ONLY_GITLAB if not name.startswith("make ")}
@@ -72,8 +72,8 @@ def _recipe(target: str) -> str:
     return done.stdout.partition("git ls-files")[2] if target == "secrets" else done.stdout
 
 
-def test_pythons_that_make_starts_keep_their_bytecode(tmp_path: Path) -> None:
-    """Expects an image's PYTHONDONTWRITEBYTECODE to end at `make`: without bytecode the tests take twice as long."""
+def test_make_lets_python_keep_bytecode(tmp_path: Path) -> None:
+    """Expects `make` to unset an image's PYTHONDONTWRITEBYTECODE: without bytecode the tests take twice as long."""
     shown = tmp_path / "show.mk"
     shown.write_text("show:\n\t@env\n", encoding="utf-8")
     command = ["make", "--silent", "-f", ROOT / "Makefile", "-f", shown, "show"]
@@ -83,8 +83,8 @@ def test_pythons_that_make_starts_keep_their_bytecode(tmp_path: Path) -> None:
     assert "PYTHONDONTWRITEBYTECODE" not in done.stdout
 
 
-def test_a_key_that_is_committed_is_found(tmp_path: Path) -> None:
-    """Expects `make secrets` to name its file, and to take what only looks like a key."""
+def test_a_committed_key_is_found(tmp_path: Path) -> None:
+    """Expects `make secrets` to name its file, and to accept what only looks like a key."""
     scan = _recipe("secrets").partition("xargs -0 ")[2].strip().replace(".venv/bin/", f"{Path(sys.executable).parent}/")
     made = {
         "harmless.py": 'MAILING = "/mailing/01KJPWD6M099CBF4EZDBRXGRED/stats"\n',
@@ -113,8 +113,8 @@ requests.Session.send = send
 """
 
 
-def test_an_audit_that_could_look_nothing_up_fails(tmp_path: Path) -> None:
-    """Expects `make audit` to end with an error if the index knows no package, as behind a mirror without that page."""
+def test_an_audit_without_data_fails(tmp_path: Path) -> None:
+    """Expects `make audit` to fail if the index knows no package, as with a mirror that lacks that page."""
     pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8").partition("\nargon2-cffi-bindings==")[0]
     (tmp_path / "requirements-dev.txt").write_text(pinned + "\n", encoding="utf-8")
     (tmp_path / "sitecustomize.py").write_text(NOTHING_FOUND, encoding="utf-8")
@@ -127,8 +127,9 @@ def test_an_audit_that_could_look_nothing_up_fails(tmp_path: Path) -> None:
     assert "PyPI could not be asked about all of them" in done.stderr
 
 
-def test_a_stage_is_deployed_by_a_person_after_everything_else() -> None:
-    """Expects the last stage to wait for a hand, on the main branch only, and never two deploys of a stage at once."""
+def test_a_person_starts_the_deploy_after_all_other_jobs() -> None:
+    """Expects the last stage to wait for a person, on the main branch only, and never two deploys of a stage at once.
+    """
     pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
     job = pipeline[".deploy"]
     assert job["stage"] == pipeline["stages"][-1]
@@ -157,8 +158,8 @@ def test_the_package_is_deployed_into_localstack_and_sends_to_everyone() -> None
     assert not job.get("allow_failure")
 
 
-def test_what_checkov_overlooks_says_why() -> None:
-    """Expects a reason above each check that is skipped, and none to be skipped twice."""
+def test_each_check_that_checkov_skips_has_a_reason() -> None:
+    """Expects a reason above each skipped check, and none to be skipped twice."""
     lines = (ROOT / ".checkov.yaml").read_text(encoding="utf-8").splitlines()
     skipped = [number for number, line in enumerate(lines) if line.startswith("  - ")]
     assert len(skipped) > 5
@@ -168,21 +169,21 @@ def test_what_checkov_overlooks_says_why() -> None:
     assert len(names) == len(set(names))
 
 
-def test_cfn_lint_overlooks_nothing() -> None:
-    """Expects settings without any rule that is left out."""
+def test_cfn_lint_skips_nothing() -> None:
+    """Expects settings that leave no rule out."""
     settings = yaml.safe_load((ROOT / ".cfnlintrc").read_text(encoding="utf-8"))
     assert set(settings) == {"regions"}
 
 
 def test_every_stage_has_a_job_and_every_job_a_stage() -> None:
-    """Expects no stage that stands empty."""
+    """Expects no empty stage."""
     pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
     used = {value["stage"] for value in pipeline.values() if isinstance(value, dict) and "stage" in value}
     assert used == set(pipeline["stages"])
 
 
 def test_the_script_stops_at_the_first_failure() -> None:
-    """Expects a program of bash that hides no error, also in a pipe."""
+    """Expects bash options that hide no error, in a pipe neither."""
     assert os.access(SCRIPT, os.X_OK)
     lines = SCRIPT.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "#!/usr/bin/env bash"

@@ -1,4 +1,5 @@
-"""docker-compose.yml without an engine: valid, pinned, on loopback, in order, and with all that it mounts and runs."""
+"""docker-compose.yml, checked without Docker: valid, pinned, on loopback, in order, and with all that it mounts and
+runs."""
 
 from __future__ import annotations
 
@@ -47,14 +48,14 @@ def _published(service: dict[str, Any]) -> list[str]:
 
 
 def _bound(services: Services) -> list[str]:
-    """What is mounted from outside the engine."""
+    """What is mounted from the host."""
     sources = [str(volume).split(":")[0] for service in services.values() for volume in service.get("volumes", [])]
     return sorted({source for source in sources if source.startswith(".")})
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_the_file_follows_the_specification(file: Path) -> None:
-    """Expects no complaint of Compose's own schema, as check-jsonschema ships it."""
+    """Expects no complaint from Compose's own schema, as check-jsonschema has it."""
     checker = Path(sys.executable).with_name("check-jsonschema")
     command = [checker, "--builtin-schema", "vendor.compose-spec", file]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -62,7 +63,7 @@ def test_the_file_follows_the_specification(file: Path) -> None:
 
 
 def test_compose_reads_it_with_either_emulator() -> None:
-    """Expects another image for the emulator, and the rest to stay."""
+    """Expects another image for the emulator, and no other difference."""
     with_localstack, with_ministack = _merged(FILES[0])["services"], _merged(*FILES)["services"]
     image, _, digest = with_localstack["emulator"]["image"].partition("@")
     assert image == "localstack/localstack:4.14.0"
@@ -75,7 +76,7 @@ def test_compose_reads_it_with_either_emulator() -> None:
 
 
 def test_every_image_is_pinned() -> None:
-    """Expects a version with at least two numbers in each, so that the next pull brings the same."""
+    """Expects each version to have at least two numbers, so that the next pull brings the same."""
     images = {service["image"] for files in (FILES[:1], FILES) for service in _merged(*files)["services"].values()}
     assert len(images) >= 6
     assert all(re.search(r":v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?$", image) for image in images), images
@@ -91,7 +92,7 @@ def test_everything_listens_on_this_machine_only(services: Services) -> None:
 
 
 def test_every_mounted_file_exists(services: Services) -> None:
-    """Expects the project and Grafana's directories, and in these what Grafana looks for."""
+    """Expects the project's and Grafana's directories to exist, and Grafana's files in them."""
     bound = _bound(services)
     assert bound == [".", "./infra/grafana/dashboards", "./infra/grafana/provisioning"]
     assert all((ROOT / source).is_dir() for source in bound)
@@ -102,7 +103,7 @@ def test_every_mounted_file_exists(services: Services) -> None:
 
 
 def test_a_service_starts_when_those_before_it_are_ready(services: Services) -> None:
-    """Expects it to wait until what has a health check is healthy, and until what is to end has ended."""
+    """Expects a service to wait until those with a health check are healthy, and until one-off jobs have ended."""
     for name, service in services.items():
         for other, how in service.get("depends_on", {}).items():
             healthy = "healthcheck" in services[other]
@@ -115,7 +116,7 @@ def test_a_service_starts_when_those_before_it_are_ready(services: Services) -> 
 
 
 def test_every_command_of_ours_exists(services: Services) -> None:
-    """Expects modules that can be found, run by the Python that `tools` sets up, and a target of the Makefile."""
+    """Expects modules that exist, run by the Python that `tools` sets up, and a target of the Makefile."""
     modules = [found for one in services.values() for found in re.findall(r"python -m (\S+)", str(one.get("command")))]
     assert sorted(modules) == ["infra.compose", "infra.local.sandbox_gateway"]
     assert all(importlib.util.find_spec(module) for module in modules)
@@ -139,7 +140,7 @@ def test_services_call_each_other_by_names_that_exist(services: Services) -> Non
 
 
 def test_no_secret_is_written_down(services: Services) -> None:
-    """Expects tokens and passwords to come from the environment, but for the sandbox's, which opens nothing."""
+    """Expects tokens and passwords to come from the environment, except for the sandbox's, which opens nothing."""
     for service in services.values():
         for name, value in service.get("environment", {}).items():
             if re.search("TOKEN|PASSWORD|SECRET", name):
@@ -147,7 +148,7 @@ def test_no_secret_is_written_down(services: Services) -> None:
 
 
 def test_prometheus_can_read_what_the_deploy_container_writes(tmp_path: Path) -> None:
-    """Expects promtool to find the configuration good, with all files that it names."""
+    """Expects promtool to accept the configuration, with all files that it names."""
     write_settings(tmp_path, API, "the-token", "http://gateway:9100")
     command = [program("promtool"), "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -156,7 +157,7 @@ def test_prometheus_can_read_what_the_deploy_container_writes(tmp_path: Path) ->
     assert (tmp_path / "targets.yml").exists()
 
 
-def test_the_demo_finds_the_service_and_spares_a_real_gateway(services: Services, tmp_path: Path) -> None:
+def test_the_demo_finds_the_service_and_refuses_a_real_gateway(services: Services, tmp_path: Path) -> None:
     """Expects the proxy's address with the sandbox, and a refusal with any other gateway."""
     environment = services["deploy"]["environment"]
     sandbox = re.sub(r"^\$\{GATEWAY_URL:-(.+)\}$", r"\1", environment["GATEWAY_URL"])
@@ -172,7 +173,7 @@ def test_the_demo_finds_the_service_and_spares_a_real_gateway(services: Services
 def test_the_deploy_container_never_deploys_to_aws(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Expects a refusal without an emulator's address, whatever credentials there are, and nothing written."""
+    """Expects a refusal without an emulator's address, whatever credentials are set, and nothing to be written."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(sys, "argv", ["infra.compose", str(tmp_path)])
     assert main() == 1

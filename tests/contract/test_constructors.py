@@ -1,4 +1,4 @@
-"""Objects of many parts are built by keyword: nobody can count to the ninth argument."""
+"""Objects of many parts are built by keyword: nobody counts to the ninth argument."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TABLES = {"Metric"}  # rows of a table, which are read as such
 
 
 def _many(path: Path) -> list[str]:
-    """The calls of classes with more arguments that are told apart by their order."""
+    """The calls of classes with more positional arguments than that."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and len(node.args) > MOST and isinstance(node.func, ast.Name):
@@ -22,5 +22,5 @@ def _many(path: Path) -> list[str]:
 
 
 def test_objects_of_many_parts_are_built_by_keyword() -> None:
-    """Expects no more than four arguments that are told apart only by their order."""
+    """Expects no more than four positional arguments."""
     assert [one for path in sorted((ROOT / "chalicelib").rglob("*.py")) for one in _many(path)] == []

@@ -1,4 +1,4 @@
-"""Who deploys: CI signs in without keys, and the rights end at what a deploy does and at the names of its stage."""
+"""Who deploys: CI signs in without keys, and may do no more than a deploy needs, and only to what its stage owns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _policy(role: str) -> dict[str, Any]:
 
 
 def test_cloudformation_may_make_every_kind_of_resource_and_no_other(packaged: Packaged) -> None:
-    """Expects rights for each kind that SAM makes of the template, and none for kinds that are not in it."""
+    """Expects rights for each kind of resource that SAM makes from the template, and for no other kind."""
 
     class Policies:
         def load(self) -> dict[str, str]:
@@ -83,8 +83,8 @@ def test_cloudformation_may_make_every_kind_of_resource_and_no_other(packaged: P
 
 
 @pytest.mark.parametrize("role", ["Deployer", "Execution"])
-def test_rights_end_at_the_names_of_the_stage(role: str) -> None:
-    """Expects no action on everything but those that take no name, and nothing of another stage."""
+def test_rights_are_limited_to_the_names_of_the_stage(role: str) -> None:
+    """Expects no action on everything, except those that take no name, and none on another stage."""
     open_to_all = {one.sid: one.actions for one in statements(role, "prod") if "*" in one.resources}
     assert set(open_to_all) == {"Deployer": {"Quotas"}, "Execution": {"Looking", "EventSources"}}[role]
     conditions = {one["Sid"]: one.get("Condition") for one in _policy(role)["Statement"] if "Sid" in one}
@@ -102,14 +102,14 @@ def test_rights_end_at_the_names_of_the_stage(role: str) -> None:
 
 @pytest.mark.parametrize("role", ["Deployer", "Execution"])
 def test_rights_are_named_and_fit_into_a_role(role: str) -> None:
-    """Expects no `*` in an action but for what only looks, and less than IAM's 10,240 characters."""
+    """Expects no `*` in an action, except for those that only read, and less than IAM's 10,240 characters."""
     actions = {action for one in statements(role, "prod") for action in one.actions}
     assert {action for action in actions if "*" in action} <= FAMILIES
     assert len(re.sub(r"\s", "", json.dumps(_policy(role)))) < 10_240
 
 
 def test_the_stacks_roles_stay_within_their_boundary(packaged: Packaged) -> None:
-    """Expects it to allow whatever a role of the template allows, and CloudFormation to make none without it."""
+    """Expects it to allow whatever a role of the template allows, and CloudFormation to make no role without it."""
     (own, beside) = template()["Resources"]["Boundary"]["Properties"]["PolicyDocument"]["Statement"]
     allowed = [one.replace("*", "[A-Za-z]+") for one in own["Action"] + beside["Action"]]
     roles = packaged.properties("AWS::IAM::Role")
@@ -133,7 +133,7 @@ def test_the_stacks_roles_stay_within_their_boundary(packaged: Packaged) -> None
 
 
 def test_no_deploy_can_delete_data() -> None:
-    """Expects neither role to be able to: tables and the token are kept even if the stack goes."""
+    """Expects both roles to be unable to: tables and the token are kept even if the stack is deleted."""
     for role in ("Deployer", "Execution"):
         actions = {action for one in statements(role, "prod") for action in one.actions}
         assert not actions & {
@@ -144,8 +144,8 @@ def test_no_deploy_can_delete_data() -> None:
         }
 
 
-def test_a_role_can_only_be_handed_to_those_who_need_it() -> None:
-    """Expects the service to be named wherever a role is passed: else any service could be made to act as it."""
+def test_a_role_can_be_passed_only_to_the_services_that_need_it() -> None:
+    """Expects the service to be named wherever a role is passed: otherwise any service could be made to act as it."""
     passing = [
         one
         for role in ("Deployer", "Execution")
@@ -157,7 +157,7 @@ def test_a_role_can_only_be_handed_to_those_who_need_it() -> None:
 
 
 def test_only_jobs_of_the_protected_branch_are_let_in() -> None:
-    """Expects audience and subject to be compared as they are, with no `*`: any project of GitLab has such a token."""
+    """Expects audience and subject to be compared exactly, without `*`: any project of GitLab has such a token."""
     (statement,) = template()["Resources"]["Deployer"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert list(statement["Condition"]) == ["StringEquals"]
@@ -203,7 +203,7 @@ class _Sts(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def sts() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
-    """Where AWS's token service is asked, and what it was asked."""
+    """The address of AWS's token service, and what it was asked."""
     asked: list[dict[str, list[str]]] = []
     with HTTPServer(("127.0.0.1", 0), type("Sts", (_Sts,), {"asked": asked})) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -212,7 +212,8 @@ def sts() -> Iterator[tuple[str, list[dict[str, list[str]]]]]:
 
 
 def test_the_job_signs_in_with_its_token(sts: tuple[str, list[dict[str, list[str]]]], tmp_path: Path) -> None:
-    """Expects the lines before `make deploy` to be all that boto3 needs to be the role, and nothing to be printed."""
+    """Expects the lines before `make deploy` to be all that boto3 needs to take on the role, and nothing to be
+    printed."""
     url, asked = sts
     lines = [line for line in _job()["script"] if not line.startswith("make ")]
     code = "import boto3; print(boto3.Session().get_credentials().get_frozen_credentials().access_key)"
@@ -236,7 +237,7 @@ def test_the_job_signs_in_with_its_token(sts: tuple[str, list[dict[str, list[str
 
 
 def test_nobody_keeps_a_key() -> None:
-    """Expects no long-lived key of AWS in the pipeline, nor to be asked for in the docs."""
+    """Expects no long-lived AWS key in the pipeline, and no document that asks for one."""
     for path in (ROOT / ".gitlab-ci.yml", ROOT / "docs" / "operations.md"):
         text = path.read_text(encoding="utf-8")
         assert "AWS_ACCESS_KEY_ID" not in text

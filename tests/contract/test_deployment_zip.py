@@ -1,4 +1,4 @@
-"""The Lambda zip: what is in it, what is not, and what the person reads who gets none."""
+"""The Lambda zip: what is in it, what is not, and what is said if it cannot be made."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def test_the_zip_is_small_enough_to_start_quickly(packaged: Packaged) -> None:
 
 
 def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) -> None:
-    """Expects every module, template, script and catalog of chalicelib, and neither tests nor what runs only here."""
+    """Expects every module, template, script and catalog of chalicelib, but neither tests nor what runs only locally.
+    """
     names = set(_names(packaged))
     files = [path for path in (ROOT / "chalicelib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert {".py", ".html", ".txt", ".css", ".js", ".po", ".json"} == {path.suffix for path in files}
@@ -37,8 +38,8 @@ def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) 
     assert not {"ministack", "moto", "pytest", "yaml"} & {name.partition("/")[0] for name in names}
 
 
-def test_the_zip_knows_the_services_of_aws_that_are_called_and_no_other(packaged: Packaged) -> None:
-    """Expects those that the roles name: what botocore knows of all others would be two thirds of the zip."""
+def test_the_zip_has_the_aws_services_that_are_called_and_no_other(packaged: Packaged) -> None:
+    """Expects those that the roles name: botocore's data about all others would be two thirds of the zip."""
     known = set(re.findall(r"^botocore/data/([\w-]+)/", "\n".join(_names(packaged)), re.MULTILINE))
     allowed = {
         action.partition(":")[0] for name in packaged.properties(FUNCTION) for action, _ in packaged.permissions(name)
@@ -47,7 +48,7 @@ def test_the_zip_knows_the_services_of_aws_that_are_called_and_no_other(packaged
 
 
 def test_compiled_modules_are_for_lambdas_python(packaged: Packaged) -> None:
-    """Expects none for another, and if there are some, one for each of ours."""
+    """Expects none for another Python, and either no compiled modules at all or one for each of ours."""
     names = _names(packaged)
     compiled = [name for name in names if name.endswith(".pyc")]
     assert all(name.endswith(".cpython-312.pyc") for name in compiled)
@@ -66,7 +67,7 @@ def _package_of(directory: Path, source: str) -> Path:
 
 
 def _value(deployment: Path) -> str:
-    """What `module` in the zip says its value is, unpacked as Lambda does, where nothing can be written."""
+    """The value of an expression in a module of the zip, unpacked as Lambda does, where nothing can be written."""
     directory = deployment.with_name("unpacked")
     with ZipFile(deployment) as zipped:
         zipped.extractall(directory)
@@ -78,7 +79,7 @@ def _value(deployment: Path) -> str:
 
 
 def test_a_compiled_module_gives_way_to_a_changed_source(tmp_path: Path) -> None:
-    """Expects what is compiled to be used only while its source is the same, and files that do not compile to stay."""
+    """Expects compiled code to be used only while its source is unchanged, and files that do not compile to be kept."""
     here = this_machine().python
     deployment = _package_of(tmp_path, "VALUE = 1")
     assert add_bytecode(deployment, here)
@@ -93,7 +94,7 @@ def test_a_compiled_module_gives_way_to_a_changed_source(tmp_path: Path) -> None
 
 
 def test_the_same_modules_make_the_same_zip(tmp_path: Path) -> None:
-    """Expects no time and no directory of this machine in it, so that a deploy without a change has none."""
+    """Expects no time and no path of this machine in it, so that a deploy without a change changes nothing."""
     contents = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
@@ -105,7 +106,7 @@ def test_the_same_modules_make_the_same_zip(tmp_path: Path) -> None:
 
 
 def test_without_lambdas_python_nothing_is_compiled(tmp_path: Path) -> None:
-    """Expects the zip as it was: another Python's modules would only make it larger."""
+    """Expects the zip as it was: modules of another Python would only make it larger."""
     deployment = _package_of(tmp_path, "VALUE = 1")
     before = deployment.read_bytes()
     assert not add_bytecode(deployment, "9.9")
@@ -113,7 +114,7 @@ def test_without_lambdas_python_nothing_is_compiled(tmp_path: Path) -> None:
 
 
 def test_the_zip_holds_every_locked_package_at_its_version(packaged: Packaged) -> None:
-    """Expects those of requirements.txt, and no other."""
+    """Expects the packages of requirements.txt, and no other."""
     locked = re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     found = re.findall(r"^([\w.]+)-([\w.]+)\.dist-info/METADATA$", "\n".join(_names(packaged)), re.MULTILINE)
     assert {(name.replace("_", "-").lower(), version) for name, version in found} == set(locked)
@@ -130,8 +131,8 @@ def test_compiled_code_is_for_lambdas_processor_and_python(packaged: Packaged) -
         assert any(platform.endswith("aarch64") and abi in ("cp312", "abi3") for _, abi, platform in found)
 
 
-def test_a_package_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Expects no half-made package if the package index does not have what is locked."""
+def test_a_package_that_cannot_be_downloaded_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Expects no half-made zip if the package index does not have what is locked."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     with pytest.raises(PackagingError, match=r"(?s)could not be had for python3.12 on arm64.*annotated-types"):
@@ -140,13 +141,13 @@ def test_a_package_that_cannot_be_had_is_named(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("stage", ["", "Dev", "a/b", "../x", "x" * 17])
-def test_a_stage_that_cannot_be_in_a_name_is_refused(stage: str, tmp_path: Path) -> None:
+def test_a_stage_that_is_no_valid_name_is_refused(stage: str, tmp_path: Path) -> None:
     """Expects the reason, before anything is done."""
     with pytest.raises(PackagingError, match="is not a stage name"):
         package(stage, tmp_path)
 
 
 def test_a_processor_that_lambda_does_not_have_is_refused(tmp_path: Path) -> None:
-    """Expects the ones that it has to be named."""
+    """Expects the error to name the processors that it has."""
     with pytest.raises(PackagingError, match="'riscv64'; use arm64, x86_64"):
         package("dev", tmp_path, Target("3.12", "riscv64"))
