@@ -1,6 +1,6 @@
 """Made-up clients, mailings, messages and users, as the domain and as the API's callers have them; all are valid.
 
-What is drawn at random follows from `seed_factories`; numbers that must be unique are counted.
+Random values follow from `seed_factories`; numbers that must be unique are counted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def seed_factories(seed: int) -> None:
 
 
 class ClientBodyFactory(factory.DictFactory):
-    """A client to be created, with a number that no other has."""
+    """The body that creates a client, with a unique number."""
 
     phone_number = factory.Sequence(lambda number: f"+7916{number:07d}")
     operator = "916"
@@ -45,7 +45,7 @@ class ClientBodyFactory(factory.DictFactory):
 
 
 class MailingBodyFactory(factory.DictFactory):
-    """A mailing to be ordered, whose window is open for an hour from now on."""
+    """The body that orders a mailing whose window is open for an hour from now on."""
 
     class Params:
         starts_in = timedelta(0)
@@ -58,7 +58,7 @@ class MailingBodyFactory(factory.DictFactory):
 
 
 class UserBodyFactory(factory.DictFactory):
-    """An operator to be created."""
+    """The body that creates an operator."""
 
     username = factory.Sequence(lambda number: f"user{number}")
     password = factory.Sequence(lambda number: f"a long password {number}")
@@ -69,7 +69,7 @@ class UserBodyFactory(factory.DictFactory):
 
 
 class ClientFactory(factory.Factory[Client]):
-    """An entry of the directory, with a number that no other has."""
+    """A client of the directory, with a unique number."""
 
     class Meta:
         model = Client
@@ -88,7 +88,7 @@ class ClientFactory(factory.Factory[Client]):
 
 
 class MailingFactory(factory.Factory[Mailing]):
-    """A mailing to everybody that is scheduled for now, open for an hour."""
+    """A mailing to everybody that is scheduled for now and open for an hour."""
 
     class Meta:
         model = Mailing
@@ -106,7 +106,7 @@ class MailingFactory(factory.Factory[Mailing]):
 
 
 class ShardProgressFactory(factory.Factory[ShardProgress]):
-    """A shard that dispatch has not begun with."""
+    """A shard that has not been expanded yet."""
 
     class Meta:
         model = ShardProgress
@@ -115,7 +115,7 @@ class ShardProgressFactory(factory.Factory[ShardProgress]):
 
 
 class AttemptFactory(factory.Factory[Attempt]):
-    """A call of the gateway that it accepted; `failed` and `unknown` make others."""
+    """A call that the gateway accepted; `failed` and `unknown` make others."""
 
     class Meta:
         model = Attempt
@@ -132,7 +132,7 @@ class AttemptFactory(factory.Factory[Attempt]):
 
 
 class MessageFactory(factory.Factory[Message]):
-    """A queued row of the ledger: a mailing of its own to a client of its own."""
+    """A queued row of the ledger, with a mailing and a client of its own."""
 
     class Meta:
         model = Message
@@ -179,7 +179,7 @@ class TokenFactory(factory.Factory[Token]):
 
 
 class GatewayControlFactory(factory.Factory[GatewayControl]):
-    """The gateway's control as an operator has set it once: closed, 50 messages a second."""
+    """The control of a gateway as an operator has set it once: closed, 50 messages a second."""
 
     class Meta:
         model = GatewayControl
@@ -191,5 +191,5 @@ class GatewayControlFactory(factory.Factory[GatewayControl]):
 
 
 def outgoing(gateway_id: int = 7, phone_number: str = "+79161234567", text: str = "Hello") -> Outgoing:
-    """A message as a gateway gets it, by the number that it knows the message by."""
+    """A message as a gateway gets it; `gateway_id` is the number by which the gateway knows it."""
     return Outgoing(message_id_for("01KHPKQZ4W3M8V0B5N7C2D9E6F", f"c{gateway_id}"), gateway_id, phone_number, text)

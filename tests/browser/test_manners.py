@@ -49,8 +49,8 @@ def axe() -> Axe:
 
 @pytest.fixture
 def opened(window: Window, session: StorageState, extremes: Extremes) -> Callable[..., Page | None]:
-    """Opens a page by its path pattern, in a browser with these options; None if it is a file or only part of a page.
-    """
+    """Opens a page by its path pattern, in a browser with these options; None if it is a file or only part
+    of a page."""
 
     def open_page(pattern: str, **options: object) -> Page | None:
         page = window.open(storage_state=None if pattern in OUTSIDE else session, **options)

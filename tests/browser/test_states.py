@@ -68,8 +68,8 @@ def test_a_question_in_front_of_the_page_can_be_read_by_everybody(page: Page, ap
 
 
 def test_a_form_with_errors_can_be_read_by_everybody(page: Page, axe: Axe) -> None:
-    """Expects the list of errors to have the focus and links to the fields, each of which says what is wrong with it.
-    """
+    """Expects the list of errors to have the focus and links to the fields, each of which says what is wrong
+    with it."""
     page.goto("/admin/clients/new")
     page.get_by_role("textbox", name="Phone number").fill("12")
     page.get_by_role("textbox", name="Operator").fill("x")

@@ -128,8 +128,8 @@ def test_an_audit_without_data_fails(tmp_path: Path) -> None:
 
 
 def test_a_person_starts_the_deploy_after_all_other_jobs() -> None:
-    """Expects the last stage to wait for a person, on the main branch only, and never two deploys of a stage at once.
-    """
+    """Expects the last stage to wait for a person, on the main branch only, and never two deploys of a stage
+    at once."""
     pipeline = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))
     job = pipeline[".deploy"]
     assert job["stage"] == pipeline["stages"][-1]

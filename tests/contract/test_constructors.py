@@ -11,7 +11,7 @@ TABLES = {"Metric"}  # rows of a table, which are read as such
 
 
 def _many(path: Path) -> list[str]:
-    """The calls of classes with more positional arguments than that."""
+    """The calls of classes with more than MOST positional arguments."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and len(node.args) > MOST and isinstance(node.func, ast.Name):

@@ -28,8 +28,8 @@ def test_the_zip_is_small_enough_to_start_quickly(packaged: Packaged) -> None:
 
 
 def test_the_zip_holds_the_service_and_nothing_else_of_ours(packaged: Packaged) -> None:
-    """Expects every module, template, script and catalog of chalicelib, but neither tests nor what runs only locally.
-    """
+    """Expects every module, template, script and catalog of chalicelib, but neither tests nor what runs only
+    locally."""
     names = set(_names(packaged))
     files = [path for path in (ROOT / "chalicelib").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert {".py", ".html", ".txt", ".css", ".js", ".po", ".json"} == {path.suffix for path in files}

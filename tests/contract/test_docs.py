@@ -39,14 +39,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_every_problem_is_in_the_table_of_errors() -> None:
-    """Expects each type once, with its status, title and meaning, and none that does not exist."""
+    """Expects each type once, with its status, title and meaning, and no type that does not exist."""
     lines = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("| `/problems/")]
     known = [*problems.PROBLEMS.values(), problems.UNEXPECTED]
     assert rows == [f"| `{one.uri}` | {int(one.status)} | {one.title} | {one.meaning} |" for one in known]
 
 
-def test_what_api_gateway_answers_itself_is_in_its_table() -> None:
+def test_every_error_of_api_gateway_is_in_its_table() -> None:
     """Expects each code once, with its status and detail."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("| code | status | `detail` |\n")[2]
     rows = text.partition("\n\n")[0].splitlines()[1:]
@@ -57,7 +57,7 @@ def test_what_api_gateway_answers_itself_is_in_its_table() -> None:
 
 
 def test_every_reason_is_in_its_table() -> None:
-    """With its code, its text, whether it has a detail, and what it means; in the order of the enum, and no other."""
+    """Expects code, text, whether it has a detail, and meaning, in the order of the enum, and no other reason."""
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     _, _, table = text.partition("| `reason_code` | `reason` |")
     lines = table.partition("\n\n")[0].splitlines()[2:]
@@ -69,7 +69,7 @@ def test_every_reason_is_in_its_table() -> None:
 
 
 def test_the_words_for_operators_are_those_of_the_admin_ui() -> None:
-    """Expects each word of the table in docs/architecture.md to stand on a page as it stands there."""
+    """Expects each word of the table in docs/architecture.md to be on a page in this spelling."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").partition("| in the admin UI |")[2]
     words = [line.strip("| ").split(" | ")[0] for line in text.partition("\n\n")[0].splitlines()[2:]]
     known = {one for texts in marked_texts.marked() for one in texts}
@@ -77,8 +77,8 @@ def test_the_words_for_operators_are_those_of_the_admin_ui() -> None:
     assert [word for word in words if word not in known] == []
 
 
-def test_the_pictures_of_states_are_those_of_the_tables() -> None:
-    """A mailing's arrows are what may follow; a message ends where the table says, and may come back from trouble."""
+def test_the_diagrams_of_states_agree_with_the_tables() -> None:
+    """Expects the arrows of a mailing to be what may follow; a message ends as the table says, and may be reopened."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     drawn = [re.findall(r"^ +(\w+) --> (\w+)", part, re.MULTILINE) for part in text.split("stateDiagram-v2")[1:]]
     mailings, messages = map(set, drawn)
@@ -89,15 +89,16 @@ def test_the_pictures_of_states_are_those_of_the_tables() -> None:
     assert {start for start, end in messages if end == "open"} == {"failed", "unknown", "expired"}
 
 
-def test_every_code_of_an_error_is_in_its_list() -> None:
-    """With its text, in the order of the enum, and no other; what is on a queue is nothing of the API."""
+def test_every_fault_is_in_the_list_of_errors() -> None:
+    """Expects each with its text, in the order of the enum, and no other; faults of queue messages are not part of
+    the API."""
     told = [one for one in Fault if one not in (Fault.NOT_A_HINT, Fault.NOT_A_RECEIPT, Fault.NOT_A_UNIT)]
     rows = [row for row in _rows("errors.md", "| `") if row[0] != "`code`"]
     assert rows == [[f"`{one.code}`", re.sub(r"%\(\w+\)s", "…", one.value)] for one in told]
 
 
-def test_the_page_of_gateways_tells_of_every_kind_declaration_and_placeholder() -> None:
-    """Also of every outcome that a rule may have; the declaration that it shows as an example can be used."""
+def test_the_document_about_gateways_has_every_kind_field_and_placeholder() -> None:
+    """Expects every outcome of a rule, too, and the declaration that it shows as an example to be valid."""
     page = (ROOT / "docs" / "gateways.md").read_text(encoding="utf-8")
     first = [row[0].strip("`") for row in _rows("gateways.md", "| `")]
     assert sorted(name for name in first if name in GATEWAYS) == sorted(GATEWAYS)
@@ -115,7 +116,7 @@ def test_the_page_of_gateways_tells_of_every_kind_declaration_and_placeholder() 
 
 
 def test_every_test_that_proves_a_promise_exists() -> None:
-    """docs/promises.md names tests; a name that is gone proves nothing."""
+    """docs/promises.md names tests; a name that does not exist proves nothing."""
     text = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
     names = set(re.findall(r"`(test_[a-z0-9_]+)(?:\[[^`]*)?`", text))
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
@@ -124,13 +125,13 @@ def test_every_test_that_proves_a_promise_exists() -> None:
 
 
 def _rows(document: str, start: str) -> list[list[str]]:
-    """The cells of every row of a document's tables that begins like this."""
+    """The cells of every row in a document's tables that begins like this."""
     lines = (ROOT / "docs" / document).read_text(encoding="utf-8").splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith(start)]
 
 
 def test_every_metric_of_prometheus_is_in_its_table() -> None:
-    """With type, labels and meaning as /metrics has them (tests/integration/api/test_metrics.py), and no other."""
+    """Expects type, labels and meaning as in /metrics (tests/integration/api/test_metrics.py), and no other metric."""
     rows = _rows("observability.md", "| `message_service_")
     assert rows == [
         [f"`message_service_{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.about]
@@ -139,7 +140,8 @@ def test_every_metric_of_prometheus_is_in_its_table() -> None:
 
 
 def test_every_metric_of_cloudwatch_is_in_its_table() -> None:
-    """With unit, dimension and meaning as functions emit them (tests/integration/test_emf.py), and no other."""
+    """Expects unit, dimension and meaning as functions emit them (tests/integration/test_emf.py), and no other
+    metric."""
     dimensions = {one: f"`{one.dimension}`: {', '.join(one.values)}" if one.dimension else "" for one in METRICS}
     rows = [
         row for row in _rows("observability.md", "| `") if len(row) == 4 and row[1] in {one.unit for one in METRICS}
@@ -151,7 +153,8 @@ def test_every_metric_of_cloudwatch_is_in_its_table() -> None:
 
 
 def test_what_may_be_done_in_each_state_is_in_its_table() -> None:
-    """Of every status, and of those that are others before the launch: actions, fields and what may follow."""
+    """Expects a row for every status, and for those that differ before the launch: actions, fields and what may
+    follow."""
     rows = [(f"`{status}`", state) for status, state in STATES.items()]
     rows += [(f"`{status}`, not launched", state) for status, state in NOT_LAUNCHED.items()]
     expected = {}
@@ -177,8 +180,8 @@ FAMILIES_OF_ALARMS = {
 @pytest.mark.parametrize(
     ("document", "heading"), [("observability.md", "Alarms"), ("operations.md", "When an alarm rings")]
 )
-def test_every_alarm_has_its_line(document: str, heading: str) -> None:
-    """Expects what each means in one table and what to do about it in the other, no line without an alarm."""
+def test_every_alarm_is_in_its_tables(document: str, heading: str) -> None:
+    """Expects its meaning in one table and what to do in the other, and no row without an alarm."""
     text = (ROOT / "docs" / document).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
     rows = re.findall(r"^\| `([A-Za-z-]+)` \| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
     named = [title for name, _ in rows for title in FAMILIES_OF_ALARMS.get(name, [name])]
@@ -186,22 +189,22 @@ def test_every_alarm_has_its_line(document: str, heading: str) -> None:
     assert all(len(line) > 40 for _, line in rows)
 
 
-def test_every_alarm_says_where_its_runbook_is() -> None:
-    """Expects the heading that its description names to be there."""
+def test_every_alarm_names_its_runbook() -> None:
+    """Expects the heading in its description to exist."""
     path, _, heading = RUNBOOK.partition("#")
     assert heading in _headings(ROOT / path)
     assert all(RUNBOOK in one.resource()["Properties"]["AlarmDescription"] for one in alarms())
 
 
 def test_every_parameter_of_the_stack_is_in_its_table() -> None:
-    """Expects variable, default, bounds and meaning as the template has them, in its order, and no other."""
+    """Expects variable, default, bounds and meaning as in the template, in its order, and no other."""
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("\n## Parameters of the stack\n")[2]
     rows = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| `")]
     assert rows == table()
     assert all(re.fullmatch(r"[A-Z][^|]{20,}", row.rpartition(" | ")[2].removesuffix(" |")) for row in rows)
 
 
-def test_what_is_paid_for_each_month_is_counted() -> None:
+def test_the_monthly_price_of_metrics_and_alarms_is_right() -> None:
     """Expects docs/operations.md to have as many metrics and alarms as there are, at their price."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     row = re.search(
@@ -214,8 +217,8 @@ def test_what_is_paid_for_each_month_is_counted() -> None:
     assert row[3] == f"${0.30 * metrics:.2f} + ${0.10 * watched:.2f} + $3.00"
 
 
-def test_every_command_of_aws_is_one_that_aws_knows() -> None:
-    """Expects service, operation and options in botocore's models, which the command line is made from."""
+def test_every_aws_command_is_known_to_aws() -> None:
+    """Expects service, operation and options to be in botocore's models, from which the command line is made."""
     session = botocore.session.get_session()
     found = 0
     for path in (ROOT / "docs").glob("*.md"):
@@ -232,8 +235,8 @@ def test_every_command_of_aws_is_one_that_aws_knows() -> None:
     assert found > 12
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    """To files that are there, and to headings of them."""
+def test_links_between_documents_work() -> None:
+    """Expects the files and headings that they name to exist."""
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
             name, _, heading = target.partition("#")
@@ -251,8 +254,8 @@ def _headings(path: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_the_pictures_of_the_readme_are_there_and_small() -> None:
-    """Expects each to be one that a command takes, below 150 KB."""
+def test_the_pictures_of_the_readme_exist_and_are_small() -> None:
+    """Expects each to be made by a command, and below 150 KB."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"docs/images/[\w-]+\.png", text))
     assert named == {shot.file.relative_to(ROOT).as_posix() for shot in SHOTS}

@@ -1,4 +1,4 @@
-"""Grafana's files fit together: the dashboard asks the provisioned source, for metrics that are exported."""
+"""Grafana's files fit together: the dashboard queries the provisioned source for metrics that are exported."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def _provisioned(name: str) -> dict[str, Any]:
     return found
 
 
-def test_every_panel_asks_the_provisioned_source() -> None:
-    """Expects its uid, which stays the same wherever Grafana is started."""
+def test_every_panel_uses_the_provisioned_source() -> None:
+    """Expects its uid, which is the same wherever Grafana is started."""
     (source,) = _provisioned("datasources/prometheus.yml")["datasources"]
     wanted = {"type": source["type"], "uid": source["uid"]}
     assert [panel["datasource"] for panel in BOARD["panels"]] == [wanted] * len(BOARD["panels"])
 
 
-def test_only_exported_metrics_are_asked_for_and_all_of_them() -> None:
-    """Expects each family in some panel; `up` is Prometheus's own."""
+def test_the_panels_use_every_exported_metric_and_no_other() -> None:
+    """Expects each metric in some panel; `up` is Prometheus's own."""
     text = " ".join(query.expression for panel in panels() for query in panel.queries)
     asked = {name.removesuffix("_bucket") for name in re.findall(r"message_service_(\w+)", text)}
     assert asked == {family.name for family in FAMILIES}
 
 
-def test_no_panel_covers_another() -> None:
-    """Expects each place of the grid taken once, within its 24 columns, and no title twice."""
+def test_no_panel_overlaps_another() -> None:
+    """Expects each place in the grid to be used once, within its 24 columns, and no title twice."""
     cells = [
         (panel.x + column, panel.y + row)
         for panel in panels()
@@ -52,15 +52,15 @@ def test_no_panel_covers_another() -> None:
     assert len(titles) == len(set(titles)) == len({one["id"] for one in BOARD["panels"]})
 
 
-def test_what_people_look_for_first_is_there() -> None:
+def test_panels_show_what_people_look_for_first() -> None:
     """Expects mailings, rate, outcome, latency, queues, dead letters and circuit by name."""
     titles = {panel.title for panel in panels()}
     assert titles >= {"Mailings", "Rate", "Outcome", "Latency of the gateway", "Queues", "Dead letters", "Circuit"}
     assert titles >= {"Success rate", "Time left"}
 
 
-def test_a_colour_means_the_same_everywhere_and_nothing_is_left_to_chance() -> None:
-    """Expects what went well in green, what failed in red, what nobody knows in amber, what waits in grey."""
+def test_a_colour_means_the_same_everywhere() -> None:
+    """Expects success in green, failure in red, unknown in amber and waiting in grey, in every panel."""
     colours = {panel.title: panel.colours for panel in panels()}
     assert set(colours["Mailings"]) == set(MailingStatus)
     assert set(colours["Messages"]) == {"queued", *COUNTED}
@@ -81,8 +81,8 @@ def test_a_colour_means_the_same_everywhere_and_nothing_is_left_to_chance() -> N
     assert circuit["options"]["colorMode"] == "background"
 
 
-def test_only_labels_that_a_metric_has_are_asked_for() -> None:
-    """Expects those that choose series, and those that sums are made by; `stage` is of the targets."""
+def test_panels_use_only_labels_that_a_metric_has() -> None:
+    """Expects this of labels in filters and in sums; `stage` is a label of the targets."""
     labels = {f"message_service_{family.name}": {*family.labels, "stage"} for family in FAMILIES}
     for query in (query for panel in panels() for query in panel.queries):
         for name, chosen in re.findall(r"(message_service_\w+)\{([^}]*)\}", query.expression):
@@ -91,8 +91,8 @@ def test_only_labels_that_a_metric_has_are_asked_for() -> None:
             assert {*re.findall(r"(\w+)[=!]", chosen), *by} <= known, query.expression
 
 
-def test_a_panel_that_is_empty_while_nothing_is_sent_says_so() -> None:
-    """Expects words in the place of a number that nothing would be divided by, and of a dash."""
+def test_a_panel_without_data_says_that_nothing_is_sent() -> None:
+    """Expects words instead of a division by zero or a dash."""
     for panel in BOARD["panels"]:
         is_empty_when_idle = any(re.search(r"[^=]> 0|>= 0", target["expr"]) for target in panel["targets"])
         assert ("noValue" in panel["fieldConfig"]["defaults"]) == is_empty_when_idle, panel["title"]
@@ -100,8 +100,8 @@ def test_a_panel_that_is_empty_while_nothing_is_sent_says_so() -> None:
         assert not divides, panel["title"]
 
 
-def test_every_expression_is_of_the_chosen_stage() -> None:
-    """Expects each metric to be asked for with the variable, and the variables to come from labels of the targets."""
+def test_every_expression_is_limited_to_the_chosen_stage() -> None:
+    """Expects each metric to be filtered by the variable, and the variables to come from labels of the targets."""
     queries = [*(query for panel in panels() for query in panel.queries), *marks()]
     for query in queries:
         metrics = re.findall(r"(?:message_service_\w+|\bup)(\{[^}]*\})?", query.expression)
@@ -112,7 +112,7 @@ def test_every_expression_is_of_the_chosen_stage() -> None:
 
 
 def test_links_lead_to_pages_of_the_admin_ui() -> None:
-    """Expects each, of the dashboard and of its panels, to be a page that there is, at the address of the stage."""
+    """Expects each link of the dashboard and of its panels to be an existing page at the address of the stage."""
     pages = {route.path for each in admin.PAGES for route in each.routes if route.method == "GET"}
     links = [one["url"] for one in BOARD["links"]]
     links += [link["url"] for panel in BOARD["panels"] for link in panel.get("links", ())]
@@ -121,7 +121,7 @@ def test_links_lead_to_pages_of_the_admin_ui() -> None:
     assert all(url.startswith("${ui}/") for url in links)
 
 
-def test_it_is_marked_when_sending_stops() -> None:
-    """Expects an annotation over the time for which the circuit is not closed."""
+def test_times_without_sending_are_marked() -> None:
+    """Expects an annotation over the time in which the circuit is not closed."""
     (stops,) = marks()
     assert set(re.findall(r'state=~"([^"]+)"', stops.expression)) == {"open|held"}

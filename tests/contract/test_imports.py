@@ -1,4 +1,4 @@
-"""Imports point one way, and importing asks for nothing."""
+"""Imports point one way, and importing a module needs nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_import_rules_hold() -> None:
-    """Expects every contract of pyproject.toml to be kept. In a process of its own: it turns off others' loggers."""
+    """Expects every contract of pyproject.toml to be kept. In a process of its own, since it turns off other
+    loggers."""
     program = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run(
         [program, "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -31,7 +32,7 @@ def test_the_import_rules_hold() -> None:
 
 
 def test_every_module_is_imported_without_aws_and_without_settings() -> None:
-    """Expects no module to need a variable of the environment, a region or a network, and none to print."""
+    """Expects no module to need a variable of the environment, a region or a network, and none to print anything."""
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "chalicelib").rglob("*.py")]
     modules = sorted(name.removesuffix(".__init__") for name in names)
     assert len(modules) > 30
@@ -48,7 +49,7 @@ def test_every_module_is_imported_without_aws_and_without_settings() -> None:
 
 
 def _imported_by(function: str) -> tuple[set[str], int]:
-    """The modules in a process of that function before its first event, and the number of its routes."""
+    """The modules imported in a process of that function before its first event, and the number of its routes."""
     code = "import sys, app; print(len(app.app.routes)); print(*sys.modules, sep='\\n')"
     environment = {"AWS_LAMBDA_FUNCTION_NAME": f"{DEFAULT_PREFIX}-{function}"}
     done = subprocess.run(
@@ -60,15 +61,15 @@ def _imported_by(function: str) -> tuple[set[str], int]:
 
 @pytest.mark.parametrize("function", BEHIND)
 def test_a_function_starts_without_what_only_web_pages_need(function: str) -> None:
-    """Expects no models of the API, no templates, no charts: they would double the time to its first event."""
+    """Expects no models of the API, no templates and no charts: they would double the time to the first event."""
     modules, routes = _imported_by(function)
     assert routes == 0
     assert WEB & modules == set()
     assert len(modules) <= MOST
 
 
-def test_the_api_has_its_routes_and_no_web_page_before_it_is_asked_for() -> None:
-    """Expects every route in the API's own function, and charts and passwords only if a request needs them."""
+def test_the_api_starts_with_its_routes_and_without_web_pages() -> None:
+    """Expects every route in the API's own function, but charts and passwords only once a request needs them."""
     modules, routes = _imported_by("api")
     assert routes == len(app.routes)
     assert routes >= len({one.path for each in api.ROUTES for one in each.operations})
@@ -76,7 +77,7 @@ def test_the_api_has_its_routes_and_no_web_page_before_it_is_asked_for() -> None
 
 
 def test_a_function_knows_itself_by_the_name_that_the_template_gives_it(packaged: Packaged) -> None:
-    """Expects the names by which app.py and these tests tell the functions apart, each with its handler."""
+    """Expects the names by which app.py and these tests tell functions apart, each with its handler."""
     handlers = {
         in_stack(one["FunctionName"]).removeprefix(f"{STACK}-"): one["Handler"]
         for one in packaged.properties(FUNCTION).values()

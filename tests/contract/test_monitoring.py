@@ -1,4 +1,4 @@
-"""Alarms and the dashboard watch what there is: metrics that are emitted, of resources that the template has."""
+"""Alarms and the dashboard watch what exists: metrics that are emitted, of resources that the template has."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _text(value: Any) -> str:
     return in_stack(value if isinstance(value, dict) else {"Fn::Sub": value})
 
 
-def test_every_metric_of_aws_is_one_that_aws_has(packaged: Packaged) -> None:
-    """Expects names and dimensions as AWS writes them."""
+def test_every_metric_of_aws_exists(packaged: Packaged) -> None:
+    """Expects names and dimensions as AWS spells them."""
     for namespace, name, dimensions in _of_alarms(packaged) + _of_dashboard(packaged):
         if namespace.startswith("AWS/"):
             keys, names = OF_AWS[namespace]
@@ -66,7 +66,7 @@ def test_every_metric_of_aws_is_one_that_aws_has(packaged: Packaged) -> None:
             assert {key for key, _ in dimensions} in keys, f"{namespace} {name}"
 
 
-def test_every_metric_of_ours_is_one_that_the_functions_emit(packaged: Packaged) -> None:
+def test_every_metric_of_our_own_is_emitted(packaged: Packaged) -> None:
     """Expects names and dimensions of the list, which is what a run emits (tests/integration/test_emf.py)."""
     known = {
         (NAMESPACE, metric.name, frozenset([("service", STACK), *((metric.dimension, value) for value in values)]))
@@ -78,13 +78,13 @@ def test_every_metric_of_ours_is_one_that_the_functions_emit(packaged: Packaged)
 
 
 def test_the_functions_name_the_stack_as_their_service(packaged: Packaged) -> None:
-    """Expects every function to emit its metrics with the dimension that the dashboard and the alarms ask for."""
+    """Expects every function to emit its metrics with the dimension that the dashboard and the alarms use."""
     for function in packaged.properties(FUNCTION).values():
         assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
 def test_what_is_watched_is_in_the_template(packaged: Packaged) -> None:
-    """Expects each dimension to be the name of a queue, function, table or of the API that the stack makes."""
+    """Expects each dimension to be the name of the API, or of a queue, function or table that the stack creates."""
     rest = packaged.template["Resources"]["RestAPI"]["Properties"]
     made = {
         "QueueName": {in_stack(one["QueueName"]) for one in packaged.properties(QUEUE).values()},
@@ -113,7 +113,7 @@ def _indexes(packaged: Packaged) -> set[tuple[str, str]]:
 
 
 def test_every_table_and_every_index_has_an_alarm_for_its_throttles(packaged: Packaged) -> None:
-    """Expects one for each index, too: it holds up the writes of its table, whose own metric does not show it."""
+    """Expects an alarm for each index, too: it holds up the writes of its table, whose own metric does not show it."""
     tables = {(in_stack(one["TableName"]), None) for one in packaged.properties(TABLE).values()}
     watched = [dict(dimensions) for _, name, dimensions in _of_alarms(packaged) if name == "WriteThrottleEvents"]
     found = [(one["TableName"], one.get("GlobalSecondaryIndexName")) for one in watched]
@@ -123,14 +123,14 @@ def test_every_table_and_every_index_has_an_alarm_for_its_throttles(packaged: Pa
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_has_an_alarm(packaged: Packaged, metric: str) -> None:
-    """Expects one for its errors and one for its throttles."""
+    """Expects one alarm for its errors and one for its throttles."""
     functions = {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()}
     watched = {dict(dimensions).get("FunctionName") for _, name, dimensions in _of_alarms(packaged) if name == metric}
     assert watched == functions
 
 
-def test_every_dead_letter_rings(packaged: Packaged) -> None:
-    """Expects an alarm above zero for each queue that others give up to."""
+def test_every_dead_letter_queue_has_an_alarm(packaged: Packaged) -> None:
+    """Expects an alarm above zero for each queue that gets other queues' dead letters."""
     queues = packaged.properties(QUEUE)
     dead = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
@@ -145,8 +145,8 @@ def test_every_dead_letter_rings(packaged: Packaged) -> None:
     assert ringing == {in_stack(queues[name]["QueueName"]) for name in dead}
 
 
-def test_an_alarm_tells_the_topic_and_names_its_stack(packaged: Packaged) -> None:
-    """Expects every one to, when it begins and when it ends; two stages have nothing in common."""
+def test_an_alarm_notifies_the_topic_and_names_its_stack(packaged: Packaged) -> None:
+    """Expects every alarm to do so when it begins and when it ends; two stages have nothing in common."""
     names = [alarm["AlarmName"]["Fn::Sub"] for alarm in _alarms(packaged).values()]
     assert len(names) == len(set(names)) > 20
     assert all(name.startswith("${AWS::StackName}-") for name in names)
@@ -156,7 +156,7 @@ def test_an_alarm_tells_the_topic_and_names_its_stack(packaged: Packaged) -> Non
 
 
 def test_the_dashboard_shows_every_alarm(packaged: Packaged) -> None:
-    """Expects their states at the top, and no two graphs in one place."""
+    """Expects their states at the top, and no two graphs in the same place."""
     widgets = _widgets(packaged)
     shown = re.findall(r"\$\{(\w+)\.Arn\}", json.dumps(widgets[0]["properties"]["alarms"]))
     assert sorted(shown) == sorted(_alarms(packaged))
@@ -166,7 +166,7 @@ def test_the_dashboard_shows_every_alarm(packaged: Packaged) -> None:
 
 
 def test_the_saved_queries_read_the_logs_of_all_functions(packaged: Packaged) -> None:
-    """Expects those of this stack and no others, and a query for an id that the asker fills in."""
+    """Expects this stack's functions and no others, and a query for an id that the reader fills in."""
     queries = packaged.properties("AWS::Logs::QueryDefinition")
     logs = {in_stack(one["LogGroupName"]) for one in packaged.properties(LOG_GROUP).values()}
     functions = {name for name in logs if name.startswith("/aws/lambda/")}
@@ -178,7 +178,7 @@ def test_the_saved_queries_read_the_logs_of_all_functions(packaged: Packaged) ->
     assert asked == known == {"HistoryQuery": {"id"}, "TroubleQuery": set()}
 
 
-def test_the_saved_queries_ask_for_keys_that_records_have(packaged: Packaged) -> None:
+def test_the_saved_queries_use_keys_that_records_have(packaged: Packaged) -> None:
     """Expects each field of a query in some record of a run."""
     keys = set().union(*(record.keys() for record in full_run().records)) | {"@timestamp", "@message"}
     for query in packaged.properties("AWS::Logs::QueryDefinition").values():

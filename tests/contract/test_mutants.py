@@ -1,4 +1,4 @@
-"""`make mutants` takes out what is really there."""
+"""`make mutants` changes code that exists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.partition(":")[0])
-def test_a_mutants_text_stands_in_the_code_once(mutant: Mutant) -> None:
-    """Expects a change of the code to bring the mutant along, or it would say that nothing was caught."""
+def test_a_mutants_text_is_in_the_code_once(mutant: Mutant) -> None:
+    """Expects a change of the code to change the mutant too; otherwise it would say that nothing was noticed."""
     assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.text) == 1
 
 
 @pytest.mark.parametrize("path", TESTS)
-def test_the_tests_that_are_to_notice_are_there(path: str) -> None:
-    """Expects a test file that is renamed to be renamed here too, or nothing at all would run."""
+def test_the_tests_of_a_mutant_exist(path: str) -> None:
+    """Expects a renamed test file to be renamed here too; otherwise nothing would run."""
     assert (ROOT / path).exists()

@@ -1,4 +1,4 @@
-"""The OpenAPI description: valid, committed, and of exactly the routes that are served."""
+"""The OpenAPI description: valid, committed, and of exactly the routes that the service has."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from infra.openapi import TARGET, text
 
 
 def test_it_is_valid() -> None:
-    """Expects no complaint of openapi-spec-validator."""
+    """Expects no complaint from openapi-spec-validator."""
     validate(openapi.document(docs.operations()))
 
 
-def test_the_committed_file_is_what_the_routes_say() -> None:
-    """Where this fails: `make openapi`, and look at what has changed for callers."""
+def test_the_committed_file_is_up_to_date() -> None:
+    """If this fails: run `make openapi`, and look at what has changed for callers."""
     assert TARGET.read_text(encoding="utf-8") == text()
 
 
 def test_every_route_is_documented_and_every_documented_operation_is_served() -> None:
-    """Beside the pages that people read: of the description itself, and of the admin UI."""
+    """Except for pages that people read: those of the description itself, and of the admin UI."""
     documented = {
         (method.upper(), path.rstrip("/") or "/")
         for path, methods in json.loads(text())["paths"].items()
@@ -39,7 +39,7 @@ def test_every_route_is_documented_and_every_documented_operation_is_served() ->
 
 
 def test_every_operation_says_what_it_does_and_what_can_go_wrong() -> None:
-    """A sentence, a unique name, and problem documents for all its errors."""
+    """Expects a sentence, a unique name, and problem documents for all errors."""
     names: list[str] = []
     for methods in json.loads(text())["paths"].values():
         for operation in methods.values():
@@ -52,7 +52,7 @@ def test_every_operation_says_what_it_does_and_what_can_go_wrong() -> None:
 
 
 def schemas_within(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every object of the document with its path in it."""
+    """Every object in the document with its path."""
     if isinstance(node, dict):
         yield "", node
     pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
@@ -62,7 +62,7 @@ def schemas_within(node: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def referred(document: dict[str, Any], node: Any) -> set[str]:
-    """The names of all schemas that can be reached from here."""
+    """The names of all schemas that are used from here, directly or by others."""
     found: set[str] = set()
     left = [node]
     while left:
@@ -72,7 +72,7 @@ def referred(document: dict[str, Any], node: Any) -> set[str]:
     return found
 
 
-def test_no_body_has_a_default_however_deep() -> None:
+def test_no_request_body_has_a_default_at_any_depth() -> None:
     """A generated client sends defaults as if they had been set: a PATCH of the text would change the rest as well.
 
     TypeScript's types demand a field that has a default.
@@ -93,14 +93,14 @@ def test_no_body_has_a_default_however_deep() -> None:
 
 
 def test_a_default_is_a_value_that_can_be_sent() -> None:
-    """None that only stands for "not given", such as null where null is refused."""
+    """Expects no default that only stands for "not given", such as null for a field that may not be null."""
     for path, one in schemas_within(json.loads(text())):
         if "default" in one and not path.endswith("/properties"):
             assert one["default"] not in (None, "", [], {}), path
 
 
-def test_nothing_is_null_and_nothing_else() -> None:
-    """Null is one of a value's types; it stands by itself only beside a `$ref`, which leaves no other way."""
+def test_no_type_is_null_alone() -> None:
+    """Null is one of several types of a value; it is alone only beside a `$ref`, which leaves no other way."""
     document = json.loads(text())
     allowed = {
         f"{path}/anyOf/1"

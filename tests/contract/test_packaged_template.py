@@ -1,4 +1,4 @@
-"""The packaged template is complete: sources, queues, tables, functions and names, as AWS will make them."""
+"""The packaged template is complete: sources, queues, tables, functions and names, as AWS will create them."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def _handlers(chalice_app: Chalice) -> set[str]:
     return sources | {one.handler_string for one in chalice_app.builtin_auth_handlers} | {"app.app"}
 
 
-def test_cfn_lint_has_nothing_to_say(packaged: Packaged) -> None:
-    """Expects no error and no warning, of this template and of that of who deploys it."""
+def test_cfn_lint_finds_nothing(packaged: Packaged) -> None:
+    """Expects no error and no warning, in this template and in that of the deployer's roles."""
     check(packaged.template_file, DEPLOYER)
 
 
 def test_every_queue_source_reports_failed_items(packaged: Packaged) -> None:
-    """Expects it of all sources: without it a partial answer counts as success, and messages are lost."""
+    """Expects this of all sources: without it a partial answer counts as success, and messages are lost."""
     sources = packaged.queue_sources()
     assert set(sources) == {"Dispatcher", "Sender", "Receiver"}
     for _, source in sources.values():
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_a_source_names_its_queue_by_one_intrinsic(packaged: Packaged) -> None:
-    """Expects the merge to have replaced the name that Chalice wrote, not to have added to it."""
+def test_a_source_gets_its_queue_by_one_intrinsic(packaged: Packaged) -> None:
+    """Expects the merge to have replaced the name that Chalice wrote, rather than added to it."""
     queues = {name: packaged.source_queue(source) for name, (_, source) in packaged.queue_sources().items()}
     assert {name: in_stack(queue["QueueName"]) for name, queue in queues.items()} == {
         "Dispatcher": Settings(resource_prefix=STACK).dispatch_queue,
@@ -52,13 +52,13 @@ def test_a_source_names_its_queue_by_one_intrinsic(packaged: Packaged) -> None:
 
 
 def test_messages_stay_hidden_for_six_timeouts(packaged: Packaged) -> None:
-    """Expects what AWS asks for: a shorter visibility delivers messages twice when functions start slowly."""
+    """Expects what AWS recommends: with a shorter visibility, messages come twice when functions start slowly."""
     for function, source in packaged.queue_sources().values():
         assert packaged.source_queue(source)["VisibilityTimeout"] >= 6 * function["Timeout"]
 
 
-def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> None:
-    """Expects a window if a batch is larger than 10, and a bounded number of functions at once."""
+def test_batches_and_concurrency_are_valid_for_lambda(packaged: Packaged) -> None:
+    """Expects a window for batches of more than 10, and a limit on functions at once."""
     for name, (_, source) in packaged.queue_sources().items():
         assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
         assert source["ScalingConfig"]["MaximumConcurrency"] == {"Ref": f"{name}Concurrency"}
@@ -67,19 +67,20 @@ def test_batches_and_concurrency_are_what_lambda_takes(packaged: Packaged) -> No
 
 
 def test_no_function_reserves_less_than_its_source_may_start(packaged: Packaged) -> None:
-    """Expects no reserved concurrency: a lower one makes dead letters of messages that nobody has read."""
+    """Expects no reserved concurrency: a lower one turns messages that nobody has read into dead letters."""
     for function in packaged.properties(FUNCTION).values():
         assert "ReservedConcurrentExecutions" not in function
 
 
-def test_functions_that_send_to_their_own_queues_may(packaged: Packaged) -> None:
-    """Expects Lambda not to cut off, as a loop, those that go on by sending to a queue; all others it should."""
+def test_lambda_stops_only_loops_that_are_not_meant(packaged: Packaged) -> None:
+    """Expects it to allow functions that go on by sending to their own queue, and to stop loops of all others."""
     allowed = {name for name, one in packaged.properties(FUNCTION).items() if one.get("RecursiveLoop") == "Allow"}
     assert allowed == {"Dispatcher", "Sender", "Receiver"} == set(packaged.queue_sources())
 
 
-def test_the_receiver_has_an_address_of_its_own_only_if_that_is_wanted(packaged: Packaged) -> None:
-    """Expects it to be public, to be named to who gives it away, and not to the receiver, which would be a circle."""
+def test_the_receiver_has_a_url_of_its_own_only_if_that_is_wanted(packaged: Packaged) -> None:
+    """Expects it to be public, and known to the functions that give it away but not to the receiver, as that would be
+    a circle."""
     url = {"AWS::Lambda::Url": "ReceiptUrl", "AWS::Lambda::Permission": "ReceiptUrl"}
     ours = {name: one for kind in url for name, one in packaged.resources(kind).items() if name.startswith(url[kind])}
     assert {one["Condition"] for one in ours.values()} == {"ReceiptsByFunction"}
@@ -101,8 +102,8 @@ def test_the_receiver_has_an_address_of_its_own_only_if_that_is_wanted(packaged:
     assert packaged.by_default().resources("AWS::Lambda::Url") == {}
 
 
-def test_lambda_writes_no_lines_of_its_own_for_each_receipt(packaged: Packaged) -> None:
-    """Expects that of the receiver alone, its own records at the level of all functions, in Lambda's word for it."""
+def test_lambda_writes_no_log_lines_for_each_receipt(packaged: Packaged) -> None:
+    """Expects this of the receiver alone; its own records have the level of all functions, in Lambda's word for it."""
     logging = {
         name: one["LoggingConfig"] for name, one in packaged.properties(FUNCTION).items() if "LoggingConfig" in one
     }
@@ -115,8 +116,8 @@ def test_lambda_writes_no_lines_of_its_own_for_each_receipt(packaged: Packaged) 
     }
 
 
-def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> None:
-    """Expects Lambda to drop an invocation that the next one replaces."""
+def test_a_missed_run_of_a_schedule_is_not_made_up_for(packaged: Packaged) -> None:
+    """Expects Lambda to drop an invocation once the next one replaces it."""
     scheduled = [
         function
         for function in packaged.properties(FUNCTION).values()
@@ -127,8 +128,8 @@ def test_a_schedule_that_was_missed_is_not_made_up_for(packaged: Packaged) -> No
         assert function["EventInvokeConfig"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
 
 
-def test_every_queue_has_dead_letters_that_keep_as_long(packaged: Packaged) -> None:
-    """Expects a queue of its own for each, which nothing expires in before it would have in the queue itself."""
+def test_every_queue_has_dead_letters_that_are_kept_as_long(packaged: Packaged) -> None:
+    """Expects a dead-letter queue for each, in which nothing expires sooner than in the queue itself."""
     queues = packaged.properties(QUEUE)
     redriven = {name: queue["RedrivePolicy"] for name, queue in queues.items() if "RedrivePolicy" in queue}
     dead = {name: policy["deadLetterTargetArn"]["Fn::GetAtt"][0] for name, policy in redriven.items()}
@@ -140,20 +141,20 @@ def test_every_queue_has_dead_letters_that_keep_as_long(packaged: Packaged) -> N
 
 
 def test_there_is_one_function_for_each_handler(packaged: Packaged) -> None:
-    """Expects every event source and the API of app.py, and nothing else."""
+    """Expects the API and every event source of app.py, and nothing else."""
     handlers = [function["Handler"] for function in packaged.properties(FUNCTION).values()]
     assert sorted(handlers) == sorted(_handlers(app))
 
 
 def test_functions_run_on_one_kind_of_machine(packaged: Packaged) -> None:
-    """Expects the Python and the processor that the zip's wheels are for, and no traces that nobody fills in."""
+    """Expects the Python and the processor for which the zip's wheels are, and no traces that nobody fills in."""
     for function in packaged.properties(FUNCTION).values():
         assert (function["Runtime"], function["Architectures"]) == ("python3.12", ["arm64"])
         assert function["Tracing"] == "PassThrough"
 
 
-def test_timeouts_are_those_that_the_settings_know(packaged: Packaged) -> None:
-    """Expects the code and the template to agree, and the API to answer before API Gateway gives up."""
+def test_timeouts_are_those_of_the_settings(packaged: Packaged) -> None:
+    """Expects code and template to agree, and the API to answer before API Gateway gives up."""
     timeouts = {name: function["Timeout"] for name, function in packaged.properties(FUNCTION).items()}
     assert timeouts["Sender"] == Settings().sender_timeout
     assert timeouts["Dispatcher"] == Settings().dispatcher_timeout
@@ -162,7 +163,7 @@ def test_timeouts_are_those_that_the_settings_know(packaged: Packaged) -> None:
 
 
 def test_a_claim_outlives_the_sender_that_made_it(packaged: Packaged) -> None:
-    """Expects nobody to take a message over while its sender may still call, and the queue to give it back later."""
+    """Expects nobody to take a message over while its sender may still call, and the queue to return it later."""
     settings = Settings()
     call = settings.gateway_connect_timeout + settings.gateway_read_timeout
     (function, source) = packaged.queue_sources()["Sender"]
@@ -188,7 +189,7 @@ def test_the_operators_guide_has_each_functions_numbers(packaged: Packaged) -> N
 
 
 def test_the_service_uses_the_names_of_its_own_stack(packaged: Packaged) -> None:
-    """Expects each function to be told the stack's name, and the settings to make the template's names of it."""
+    """Expects each function to get the stack's name, and the settings to derive the template's names from it."""
     for function in packaged.properties(FUNCTION).values():
         assert function["Environment"]["Variables"]["RESOURCE_PREFIX"] == {"Ref": "AWS::StackName"}
     settings = Settings(resource_prefix=STACK)
@@ -212,8 +213,8 @@ def test_every_resource_of_the_one_template_is_packaged_unchanged(packaged: Pack
         assert found == resource
 
 
-def test_data_is_encrypted_kept_and_restorable(packaged: Packaged) -> None:
-    """Expects it of every table, and of every queue that it is encrypted."""
+def test_data_is_encrypted_kept_and_can_be_restored(packaged: Packaged) -> None:
+    """Expects all three of every table, and encryption of every queue."""
     packaged = packaged.by_default()
     for table in packaged.resources(TABLE).values():
         assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
@@ -223,16 +224,16 @@ def test_data_is_encrypted_kept_and_restorable(packaged: Packaged) -> None:
         assert queue["SqsManagedSseEnabled"] is True
 
 
-def test_everything_logs_to_a_group_that_forgets(packaged: Packaged) -> None:
-    """Expects one group with a retention for each function, under the name that Lambda writes to, and the API's."""
+def test_all_logs_go_to_groups_with_a_retention(packaged: Packaged) -> None:
+    """Expects one group for each function, under the name that Lambda writes to, and one for the API."""
     groups = {in_stack(one["LogGroupName"]): one for one in packaged.properties(LOG_GROUP).values()}
     functions = {in_stack(one["FunctionName"]) for one in packaged.properties(FUNCTION).values()}
     assert set(groups) == {f"/aws/lambda/{name}" for name in functions} | {f"/aws/apigateway/{STACK}"}
     assert {group["RetentionInDays"] for group in groups.values()} == {30}
 
 
-def test_the_api_refuses_a_flood(packaged: Packaged) -> None:
-    """Expects a bound on requests for every method, far below what API Gateway itself would let through."""
+def test_the_api_limits_its_requests(packaged: Packaged) -> None:
+    """Expects a limit for every method, far below what API Gateway itself would let through."""
     rest = packaged.by_default().template["Resources"]["RestAPI"]["Properties"]
     (settings,) = rest["MethodSettings"]
     assert (settings["ResourcePath"], settings["HttpMethod"]) == ("/*", "*")
@@ -241,7 +242,7 @@ def test_the_api_refuses_a_flood(packaged: Packaged) -> None:
 
 
 def test_the_api_logs_each_request_without_its_query_and_body(packaged: Packaged) -> None:
-    """Expects lines of JSON in the API's own group, with who, what and how it ended."""
+    """Expects lines of JSON in the API's own group, with the caller, the route and the result."""
     logging = packaged.template["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]
     arn = logging["DestinationArn"]["Fn::Sub"]
     assert arn.endswith(":log-group:${ApiAccessLogGroup}"), "API Gateway takes no ARN that ends in :*"
@@ -254,7 +255,7 @@ def test_the_api_logs_each_request_without_its_query_and_body(packaged: Packaged
 
 
 def test_the_gateways_token_is_in_no_template_and_no_variable(packaged: Packaged) -> None:
-    """Expects a secret without a value, which those who call the gateway or check its signature are told of."""
+    """Expects a secret without a value, whose name gets to those who call the gateway or check its signature."""
     secret = packaged.template["Resources"]["GatewayToken"]["Properties"]
     assert not {"SecretString", "GenerateSecretString"} & set(secret)
     variables = {
@@ -271,8 +272,8 @@ def test_messages_reach_nobody_before_a_gateway_is_named(packaged: Packaged) -> 
     assert "http:" not in parameters["GatewayUrl"]["AllowedPattern"]
 
 
-def test_what_sends_knows_the_kind_of_gateway(packaged: Packaged) -> None:
-    """Expects the functions, configured as a new stack configures them, to send nothing to anybody."""
+def test_the_functions_of_a_new_stack_send_nothing(packaged: Packaged) -> None:
+    """Expects all of them, with the settings of a new stack, to have the sandbox as their gateway."""
     kind = packaged.template["Parameters"]["Gateway"]
     for name, function in packaged.properties(FUNCTION).items():
         assert function["Environment"]["Variables"]["GATEWAY"] == {"Ref": "Gateway"}, name
@@ -280,15 +281,15 @@ def test_what_sends_knows_the_kind_of_gateway(packaged: Packaged) -> None:
 
 
 def test_only_a_stack_that_sends_by_aws_may(packaged: Packaged) -> None:
-    """Expects the permission to send to hang on the kind of gateway, and to be the sender's alone."""
+    """Expects the permission to send to depend on the kind of gateway, and to be the sender's alone."""
     policies = packaged.resources("AWS::IAM::Policy")
     allowed = [one for one in policies.values() if "sms-voice:" in json.dumps(one)]
     assert [(one["Condition"], one["Properties"]["Roles"]) for one in allowed] == [("UsesEum", [{"Ref": "SenderRole"}])]
     assert packaged.template["Conditions"]["UsesEum"] == {"Fn::Equals": [{"Ref": "Gateway"}, "eum"]}
 
 
-def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) -> None:
-    """Expects no authorizer: it would be a second invocation for every request, and LocalStack has none."""
+def test_the_api_has_every_route_and_no_authorizer(packaged: Packaged) -> None:
+    """An authorizer would be a second invocation for every request, and LocalStack has none."""
     body = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     served = {(method.upper(), path): one for path, methods in body["paths"].items() for method, one in methods.items()}
     operations = {(one.method, one.path) for routes in api.ROUTES for one in routes.operations}
@@ -298,8 +299,8 @@ def test_the_api_has_every_route_and_authorizes_none_itself(packaged: Packaged) 
     assert "securityDefinitions" not in body
 
 
-def test_api_gateway_calls_the_alias_and_may(packaged: Packaged) -> None:
-    """Expects every route to call it by name and to appear after it, and the permission to be on it."""
+def test_api_gateway_may_call_the_alias_and_does(packaged: Packaged) -> None:
+    """Expects every route to name the alias and to be created after it, and the alias to have the permission."""
     rest = packaged.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     operations = [one for methods in rest["paths"].values() for one in methods.values()]
     called = {one["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"] for one in operations}
@@ -322,8 +323,8 @@ def test_an_engine_that_cannot_change_an_alias_calls_the_function(packaged: Pack
     assert "${APIHandler.Arn}/invocations" in text
 
 
-def test_alarms_of_the_api_take_a_new_version_back(packaged: Packaged) -> None:
-    """Expects those that ring within minutes, and a version to go when no alias names it."""
+def test_alarms_of_the_api_roll_a_new_version_back(packaged: Packaged) -> None:
+    """Expects alarms that start within minutes, and a version to be deleted once no alias names it."""
     function = packaged.properties(FUNCTION)["APIHandler"]
     named = [one["Ref"] for one in function["DeploymentPreference"]["Alarms"]]
     assert named == ["ApiServerErrorsAlarm", "ApiErrorsAlarm"]
@@ -332,7 +333,7 @@ def test_alarms_of_the_api_take_a_new_version_back(packaged: Packaged) -> None:
     assert function["VersionDeletionPolicy"] == "Delete"
 
 
-def test_the_stage_does_not_double_the_paths(packaged: Packaged) -> None:
+def test_the_stage_is_not_repeated_in_paths(packaged: Packaged) -> None:
     """Expects another name than Chalice's default, which would make /api/api/clients/."""
     assert packaged.template["Resources"]["RestAPI"]["Properties"]["StageName"] == "service"
 
@@ -346,8 +347,8 @@ def test_the_stage_does_not_double_the_paths(packaged: Packaged) -> None:
         ("THROTTLED", 429),
     ],
 )
-def test_what_api_gateway_answers_itself_has_the_services_shape(packaged: Packaged, kind: str, status: int) -> None:
-    """Expects a problem document with the status that a client of HTTP understands."""
+def test_errors_of_api_gateway_look_like_those_of_the_service(packaged: Packaged, kind: str, status: int) -> None:
+    """Expects a problem document with a status that HTTP clients understand."""
     answer = packaged.template["Resources"]["RestAPI"]["Properties"]["GatewayResponses"][kind]
     assert answer["StatusCode"] == status
     assert answer["ResponseParameters"]["Headers"]["Content-Type"] == "'application/problem+json'"

@@ -1,4 +1,4 @@
-"""Each function's role allows what the function calls, as recorded while it works, and nothing more."""
+"""Each function's role allows what the function called while it was recorded, and nothing more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def used() -> dict[str, set[Permission]]:
 
 
 def _allowed_unrecorded(function: str) -> set[Permission]:
-    """What is asked for outside the function's own calls: by Lambda, for logs, and of Secrets Manager."""
+    """What is needed beside the function's own calls: by Lambda, for logs, and of Secrets Manager."""
     group = f"/aws/lambda/{STACK}-{function}"
     by_lambda = {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
     if function in ("sender", "receiver"):
@@ -45,21 +45,25 @@ def _allowed_unrecorded(function: str) -> set[Permission]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_it_does(packaged: Packaged, used: dict[str, set[Permission]], function: str) -> None:
+def test_a_functions_role_allows_what_it_does(
+    packaged: Packaged, used: dict[str, set[Permission]], function: str
+) -> None:
     """Expects every recorded call to be allowed by the function's own role."""
     assert sorted(used[function] - packaged.permissions(FUNCTIONS[function])) == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_nothing_else(packaged: Packaged, used: dict[str, set[Permission]], function: str) -> None:
-    """Expects no action, and no table, index or queue, that the function never asked for."""
+def test_a_functions_role_allows_nothing_else(
+    packaged: Packaged, used: dict[str, set[Permission]], function: str
+) -> None:
+    """Expects no action, and no table, index or queue, that the function never used."""
     allowed = packaged.permissions(FUNCTIONS[function])
     assert sorted(allowed - used[function] - _allowed_unrecorded(function)) == []
 
 
 @pytest.mark.parametrize("function", ["api", "dispatcher"])
-def test_whoever_adds_clients_may_make_the_key_of_their_ids(packaged: Packaged, function: str) -> None:
-    """Expects each call of the first use ever to be allowed, for an import may be the first."""
+def test_whoever_adds_clients_may_create_the_key_of_their_ids(packaged: Packaged, function: str) -> None:
+    """Expects each call of the first use to be allowed, as it may be an import that comes first."""
     needed: set[Permission] = set()
 
     def note(call: Call) -> None:
@@ -78,8 +82,8 @@ def test_every_function_has_a_role_of_its_own(packaged: Packaged) -> None:
     assert len(roles) == len(set(roles)) == len(FUNCTIONS)
 
 
-def test_no_role_allows_everything_of_anything(packaged: Packaged) -> None:
-    """Expects no `*` in an action, nor in a resource but for traces."""
+def test_no_role_has_wildcards(packaged: Packaged) -> None:
+    """Expects no `*` in an action, nor in a resource except for traces."""
     for function in packaged.properties(FUNCTION):
         for statement in packaged.statements(function):
             assert statement["Effect"] == "Allow"
@@ -87,8 +91,8 @@ def test_no_role_allows_everything_of_anything(packaged: Packaged) -> None:
         assert not [one for one in packaged.permissions(function) if "*" in one[1]]
 
 
-def test_e_mails_leave_from_one_address_to_those_who_were_named(packaged: Packaged) -> None:
-    """Expects only the API and the report to send any, and no other sender or recipient to be possible."""
+def test_e_mails_go_only_from_the_configured_sender_to_the_configured_recipients(packaged: Packaged) -> None:
+    """Expects only the API and the report to send any, and no other sender or recipient to be allowed."""
     condition = {
         "StringEquals": {"ses:FromAddress": {"Ref": "ReportFrom"}},
         "ForAllValues:StringEquals": {"ses:Recipients": {"Ref": "ReportTo"}},
@@ -105,7 +109,7 @@ def test_e_mails_leave_from_one_address_to_those_who_were_named(packaged: Packag
 
 
 def test_test_messages_go_through_the_one_function_that_may_read_the_token(packaged: Packaged) -> None:
-    """Expects the API alone to call a function, and that to be the one which the service calls."""
+    """Expects the API alone to call a function, namely the one that the service calls."""
     callers = {
         function: resource
         for function in packaged.properties(FUNCTION)
@@ -119,7 +123,7 @@ def test_test_messages_go_through_the_one_function_that_may_read_the_token(packa
     assert callers == {"APIHandler": tester.function}
 
 
-def test_only_who_calls_the_gateway_or_hears_from_it_reads_its_token(packaged: Packaged) -> None:
+def test_only_functions_that_need_the_gateways_token_may_read_it(packaged: Packaged) -> None:
     """Expects no other role to name a secret at all."""
     readers = [
         function

@@ -1,4 +1,4 @@
-"""infra/resources.yaml against the PynamoDB models: the same tables, keys, indexes, projections and expiry."""
+"""infra/resources.yaml agrees with the PynamoDB models: tables, keys, indexes, projections and expiry."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def _types(definitions: list[dict[str, str]]) -> list[tuple[str, str]]:
 
 
 def test_each_model_has_a_table_and_each_table_a_model() -> None:
-    """Expects the names that the settings give to the models."""
+    """Expects the names that the settings give the models."""
     assert {_model(name).Meta.table_name for name in NAMES} == set(_defined())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_has_the_keys_of_its_model(name: str) -> None:
-    """Expects names and types, and no attribute defined that is no key (CloudFormation refuses those)."""
+    """Expects names and types, and no attribute that is not a key (CloudFormation refuses those)."""
     modelled = _model(name)._get_schema()
     table = _table(name)
     assert _keys(table["KeySchema"]) == _keys(modelled["key_schema"])
@@ -70,7 +70,8 @@ def test_a_table_has_the_indexes_of_its_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_index_sorts_by_attributes_that_the_model_writes(name: str) -> None:
-    """Expects each key of an index among the model's own attributes, of the same type: else a row is in no index."""
+    """Expects each key of an index to be an attribute of the model with the same type: otherwise a row is in no
+    index."""
     model = _model(name)
     written = [(one.attr_name, one.attr_type) for one in model.get_attributes().values()]
     for index in model._get_schema()["global_secondary_indexes"]:
@@ -78,8 +79,8 @@ def test_an_index_sorts_by_attributes_that_the_model_writes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_that_expire_do_so_by_the_templates_attribute(name: str) -> None:
-    """Expects DynamoDB's expiry on exactly the tables whose model has `expires_at`, which is a number."""
+def test_rows_expire_by_the_attribute_of_the_model(name: str) -> None:
+    """Expects DynamoDB's expiry in exactly the tables whose model has `expires_at`, which is a number."""
     attributes = {one.attr_name: one.attr_type for one in _model(name).get_attributes().values()}
     expected = {"AttributeName": "expires_at", "Enabled": True} if "expires_at" in attributes else None
     assert _table(name).get("TimeToLiveSpecification") == expected

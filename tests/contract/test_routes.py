@@ -24,7 +24,7 @@ PUBLIC = {("POST", "/auth-token"), *(("GET", path) for path in OPEN), *CALLBACKS
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Api]:
-    """Shared: the ids in the paths are nobody's, so that hardly a request changes anything."""
+    """Shared: the ids in the paths do not exist, so hardly a request changes anything."""
     with new_api() as made:
         yield made
 
@@ -47,7 +47,7 @@ def _body(operation: Operation) -> Any:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_name)
 def test_a_route_answers_the_same_with_a_slash_at_its_end(operation: Operation, service: Api) -> None:
-    """Expects the service itself to answer both, in the same way, and neither to be a mere unknown path."""
+    """Expects the service itself to answer both in the same way, and not just that the path is unknown."""
     path = _path(operation).rstrip("/")
     without, with_slash = (
         # A token for each, because one request may revoke its own, and all others.
@@ -61,7 +61,7 @@ def test_a_route_answers_the_same_with_a_slash_at_its_end(operation: Operation, 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=_name)
 def test_a_route_needs_a_token_unless_it_is_public(operation: Operation, service: Api) -> None:
-    """Expects 401 from all others, whoever asks with no token or with one that nobody was given."""
+    """Expects 401 from all others, without a token and with one that was never issued."""
     public = (operation.method, operation.path) in PUBLIC
     statuses = {
         service.request(operation.method, _path(operation), _body(operation), token=token).status
@@ -71,5 +71,5 @@ def test_a_route_needs_a_token_unless_it_is_public(operation: Operation, service
 
 
 def test_no_route_is_written_with_a_slash_at_its_end() -> None:
-    """Expects none: Chalice refuses to package such a route."""
+    """Chalice refuses to package such a route."""
     assert [path for path in app.routes if path.endswith("/") and path != "/"] == []

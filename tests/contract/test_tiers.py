@@ -1,4 +1,4 @@
-"""Two tiers of tests: `make test` and `make proof` together run every test, and none of the first needs the second."""
+"""Two tiers of tests: `make test` and `make proof` together run every test, and the first does not need the second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARK = "mark" + ".proof"
 
 
 def _commands(target: str) -> list[list[str]]:
-    """The words of each call of pytest that a target of `make` comes to."""
+    """The words of each pytest call that a target of `make` runs."""
     environments = (".venv", ".venv-localstack", ".venv-localemu", ".venv-functions")
     old = [word for name in environments for word in ("--assume-old", f"{name}/.requirements")]
     command = ["make", "--dry-run", *old, "--assume-old", "tests/generated/node_modules/.package-lock.json", target]
@@ -35,7 +35,7 @@ def _mark(words: list[str]) -> str:
 
 
 def test_every_test_belongs_to_exactly_one_tier() -> None:
-    """Expects one to run what is not marked, in every directory with tests, and the other what is, wherever it is."""
+    """Expects one command to run what is not marked, in every directory with tests, and the other what is, anywhere."""
     (test,), (proof, emulators) = _commands("test"), _commands("proof")
     with_tests = {str(file.relative_to(ROOT).parent).split("/")[1] for file in TESTS.rglob("test_*.py")}
     assert _where(test) == {f"tests/{name}" for name in with_tests}
@@ -51,8 +51,8 @@ def test_every_test_belongs_to_exactly_one_tier() -> None:
     assert _where(emulators) == {"tests/e2e"}
 
 
-def test_what_is_checked_before_a_change_lands_is_both() -> None:
-    """Expects `.ci/run` to run the quick tier first, and `make check` both."""
+def test_both_tiers_are_run_before_a_change_lands() -> None:
+    """Expects `.ci/run` to run the quick tier first, and `make check` to run both."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     assert [line for line in script if line in ("make test", "make proof")] == ["make test", "make proof"]
     done = subprocess.run(["make", "-pn"], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
@@ -60,7 +60,7 @@ def test_what_is_checked_before_a_change_lands_is_both() -> None:
     assert {"test", "proof"} <= set(check.split())
 
 
-def test_what_supports_the_tests_is_explained() -> None:
-    """Expects each module of tests/support in the tree of the package's docstring, and nothing else there."""
+def test_each_module_of_support_is_explained() -> None:
+    """Expects the tree in the docstring of tests/support to list its modules, and nothing else."""
     told = set(re.findall(r"^ *(\w+)\.py ", str(support.__doc__), re.MULTILINE))
     assert told == {file.stem for file in (TESTS / "support").glob("*.py")} - {"__init__"}

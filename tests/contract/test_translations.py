@@ -1,4 +1,4 @@
-"""The catalogs of the admin UI against its texts: all are translated, nothing is left over, values have places."""
+"""The admin UI's catalogs against its texts: all texts are translated, nothing is left over, placeholders agree."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def _marked(catalog: polib.POFile) -> list[polib.POEntry]:
 
 
 def test_every_marked_text_is_translated(catalog: polib.POFile) -> None:
-    """Expects an entry for each text of templates and code; the answer names where those without one stand."""
+    """Expects an entry for each text of templates and code; the failure says where the missing texts are used."""
     known = {(entry.msgid, entry.msgid_plural) for entry in _marked(catalog)}
     missing = {place: text for text, place in marked_texts.marked().items() if text not in known}
     assert missing == {}
 
 
 def test_no_translation_is_left_over(catalog: polib.POFile) -> None:
-    """Expects each entry to belong to a text that is still marked somewhere."""
+    """Expects each entry to belong to a text that is still marked."""
     used = marked_texts.marked()
     assert [entry.msgid for entry in _marked(catalog) if (entry.msgid, entry.msgid_plural) not in used] == []
 
 
 def test_a_translation_is_complete(catalog: polib.POFile) -> None:
-    """Expects no empty, doubtful or obsolete entry, and as many plural forms as the language has."""
+    """Expects no empty, fuzzy or obsolete entry, and as many plural forms as the language has."""
     forms = FORMS[catalog.metadata["Language"]]
     assert f"nplurals={forms};" in catalog.metadata["Plural-Forms"]
     for entry in catalog:
@@ -64,7 +64,7 @@ def test_a_translation_is_complete(catalog: polib.POFile) -> None:
         assert all(one.strip() for one in written), entry.msgid
 
 
-def test_a_translation_has_the_places_of_its_text(catalog: polib.POFile) -> None:
+def test_a_translation_has_the_placeholders_of_its_text(catalog: polib.POFile) -> None:
     """Expects the same %(name)s in both: one too many breaks the page, one too few loses a value."""
     for entry in catalog:
         wanted = set(PLACEHOLDER.findall(entry.msgid_plural or entry.msgid))
@@ -73,8 +73,8 @@ def test_a_translation_has_the_places_of_its_text(catalog: polib.POFile) -> None
             assert "%" not in PLACEHOLDER.sub("", form), entry.msgid
 
 
-def test_what_is_marked_is_a_text() -> None:
-    """Expects no variable to be marked, which nobody could find to translate."""
+def test_only_literal_texts_are_marked() -> None:
+    """Expects no variable to be marked, as no tool could find its text."""
     assert list(marked_texts.unmarked()) == []
 
 
@@ -87,19 +87,19 @@ KEYS = {
 
 
 @pytest.mark.parametrize("context", KEYS)
-def test_the_catalog_has_each_text_that_other_code_says_and_no_other(catalog: polib.POFile, context: str) -> None:
-    """Expects the sentences of reasons, faults and problems, a context for each: they are looked up as they stand."""
+def test_the_catalog_has_each_sentence_of_reasons_faults_and_problems(catalog: polib.POFile, context: str) -> None:
+    """Expects a context for each kind and no other sentence: they are looked up as they are."""
     assert {entry.msgid for entry in catalog if entry.msgctxt == context} == KEYS[context]
 
 
 def test_the_catalog_has_no_other_context(catalog: polib.POFile) -> None:
-    """Expects no texts that nothing looks up."""
+    """Expects no text that nothing looks up."""
     assert {entry.msgctxt for entry in catalog if entry.msgctxt} == set(KEYS)
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_a_fault_is_raised_somewhere(fault: Fault) -> None:
-    """Expects no sentence that nobody can meet."""
+def test_every_fault_is_raised_somewhere(fault: Fault) -> None:
+    """Expects no sentence that nobody can get to see."""
     assert f"Fault.{fault.name}" in SOURCES
 
 
@@ -120,8 +120,8 @@ def test_a_fault_is_raised_somewhere(fault: Fault) -> None:
         (Conflict(Fault.AS_TOLD, text="100 % as it is"), "100 % as it is", "100 % as it is"),
     ],
 )
-def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, english: str, russian: str) -> None:
-    """Expects values in their places, states by their names, and what is told already as it is."""
+def test_an_error_is_shown_in_the_language_of_the_page(error: ServiceError, english: str, russian: str) -> None:
+    """Expects values in their places, states by their names, and translated parts as they are."""
     assert texts.told(error) == english
     with languages.speaking("ru"):
         assert texts.told(error) == russian
@@ -141,15 +141,15 @@ def test_an_error_is_told_in_the_language_of_the_page(error: ServiceError, engli
         (None, "", ""),
     ],
 )
-def test_a_reason_is_told_in_the_language_of_the_page(cause: Cause | None, english: str, russian: str) -> None:
-    """Expects what belongs to it in its place, and what ended the last attempt translated too."""
+def test_a_reason_is_shown_in_the_language_of_the_page(cause: Cause | None, english: str, russian: str) -> None:
+    """Expects its detail to be filled in, and the result of the last attempt to be translated too."""
     assert texts.reason(cause) == english
     with languages.speaking("ru"):
         assert texts.reason(cause) == russian
 
 
 def test_the_gateways_own_words_are_kept_as_they_are() -> None:
-    """Expects only the service's part to be translated, and an operator's words alone."""
+    """Expects only the service's part to be translated, and an operator's own words not."""
     tripped = GatewayControl().tripped(MOMENT, 0, Cause(Reason.NO_ANSWER), "Pay first")
     held = GatewayControl().held_open(MOMENT, "anna", "no answer in time")
     with languages.speaking("ru"):
@@ -157,7 +157,7 @@ def test_the_gateways_own_words_are_kept_as_they_are() -> None:
         assert texts.circuit_reason(held) == "no answer in time"
 
 
-def test_russian_numbers_have_their_forms() -> None:
+def test_russian_plurals_have_their_forms() -> None:
     """Expects the forms of 1, 2, 5, 11, 21 and 112."""
     with languages.speaking("ru"):
         told = [texts.ngettext("%(n)s user", "%(n)s users", n, n=n) for n in (1, 2, 5, 11, 21, 112)]
@@ -178,8 +178,8 @@ ENGINEERS_WORDS = re.compile(
 )
 
 
-def test_pages_speak_in_the_words_of_operators() -> None:
-    """Expects no word of engineers (docs/architecture.md has what stands for each), and one word for a retry."""
+def test_pages_use_the_words_of_operators() -> None:
+    """Expects no word of engineers (docs/architecture.md has the word to use instead), and one word for a retry."""
     texts_of_pages = {text for pair in marked_texts.marked() for text in pair}
     told = {*texts_of_pages, *wording.REASONS.values(), *wording.DETAILED.values(), *(one.title for one in KINDS)}
     assert sorted(text for text in told if ENGINEERS_WORDS.search(text)) == []
@@ -187,5 +187,5 @@ def test_pages_speak_in_the_words_of_operators() -> None:
 
 @pytest.mark.parametrize("text", ["Send this dead letter again?", "Nothing was given up.", "2 units of dispatch"])
 def test_a_word_of_engineers_is_noticed(text: str) -> None:
-    """Expects the pattern to find what it is for."""
+    """Expects the pattern to find what it is meant to find."""
     assert ENGINEERS_WORDS.search(text)

@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """What only one of these emulators can show is not looked at without it."""
+    """Leave out what only one of these emulators can show, unless that emulator was asked for."""
     name = collection_path.stem.removeprefix("test_").partition("_")[0]
     return True if name in KINDS and name not in config.getoption("--on") else None
 
@@ -47,8 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one of xdist's processes run the embedded stack, test after test: they wait more than they work, and
-    what works has the other processes meanwhile. Those of `make proof` are long, and have one each."""
+    """Let one xdist process run the embedded stack, test after test: these tests wait more than they work, and the
+    other processes use the CPU meanwhile. The long ones of `make proof` have a process each."""
     for item in items:
         alone = item.get_closest_marker("proof") or item.get_closest_marker("xdist_group")
         if item.path.parent == Path(__file__).parent and not alone:
@@ -59,8 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    """The deployed stacks begin first, and all else runs beside them: the simulation while they are set up, since it
-    waits for no process, which starts slowly then."""
+    """The deployed stacks begin first, and everything else runs beside them: the simulation while they are set up,
+    since it waits for no process, and processes start slowly then."""
     group = item.get_closest_marker("xdist_group")
     if group and group.args[0] in STACKS:
         return STACKS.index(group.args[0])
@@ -79,7 +79,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _on(name: str, changes_code: bool) -> Any:
-    """Where a test runs. Who deploys other code to an emulator has one of their own: nobody else waits for it."""
+    """Where a test runs. Tests that deploy other code to an emulator have one of their own, so that no other test
+    waits for them."""
     if name == "embedded":
         return name
     group = f"{name}-changes" if changes_code and name in KINDS else name
@@ -94,20 +95,20 @@ def target(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
-    """Starts embedded runs, and ends whatever is left of them."""
+    """Starts embedded runs, and ends any that are left."""
     with local_runs(tmp_path) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def gateway_port() -> int:
-    """Where the deployed functions find the gateway; one listens there during each test."""
+    """The port at which the deployed functions find the gateway; one listens there during each test."""
     return free_port()
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRun, FaultyGateway]]:
-    """An embedded run with the settings of deployed ones, and its gateway, once for all tests that run everywhere."""
+    """An embedded run with the settings of deployed ones, and its gateway, one for all tests that run everywhere."""
     gateway = FaultyGateway(LATENCY)
     with local_runs(tmp_path_factory.mktemp("embedded")) as started:
         yield started(GATEWAY_URL=gateway.url, GATEWAY_TOKEN="the-token", **IMPATIENT).ready(), gateway
@@ -116,14 +117,14 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalRu
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for what all processes of a test run share: what lies above their own."""
+    """A directory that all processes of a test run share: the parent of their own."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory, shared: Path, gateway_port: int) -> Iterator[DeployedRun]:
-    """The deployed package, once for all tests that use it."""
+    """The deployed package, the same for all tests that use it."""
     with deployed_run(tmp_path_factory.mktemp("deployed"), shared, f"http://127.0.0.1:{gateway_port}") as run:
         yield run
 
@@ -132,7 +133,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, shared: Path, gateway_por
 def emulated(
     tmp_path_factory: pytest.TempPathFactory, shared: Path, gateway_port: int
 ) -> Iterator[Callable[[str], Deployment]]:
-    """The package deployed into the emulator of that name, once for all tests that use it."""
+    """The package deployed into the emulator of that name, the same for all tests that use it."""
     runs: dict[str, Deployment] = {}
     with ExitStack() as stack:
 
@@ -147,7 +148,7 @@ def emulated(
 
 @pytest.fixture
 def gateway(target: str, request: pytest.FixtureRequest, gateway_port: int) -> Iterator[FaultyGateway]:
-    """The gateway, 20 ms away."""
+    """The gateway, with a delay of 20 ms."""
     if target == "embedded" and request.node.get_closest_marker("everywhere"):
         shared: FaultyGateway = request.getfixturevalue("embedded")[1]
         shared.begin_anew()
@@ -162,7 +163,8 @@ def gateway(target: str, request: pytest.FixtureRequest, gateway_port: int) -> I
 def run(
     target: str, request: pytest.FixtureRequest, start: Callable[..., LocalRun], gateway: FaultyGateway
 ) -> LocalRun | Deployment:
-    """A running service that sends to `gateway`: the same for all tests that run everywhere, else one of its own."""
+    """A running service that sends to `gateway`: the same for all tests that run everywhere, otherwise one of its
+    own."""
     if target in KINDS:
         emulated: Callable[[str], Deployment] = request.getfixturevalue("emulated")
         return emulated(target)

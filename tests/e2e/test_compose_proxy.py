@@ -1,4 +1,4 @@
-"""The proxy of docker-compose.yml in front of the deployed package: plain addresses for all that a person opens."""
+"""The proxy of docker-compose.yml in front of the deployed package: plain addresses for all that people open."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.ministack
 
 @pytest.fixture
 def proxy(run: DeployedRun, tmp_path: Path) -> Iterator[str]:
-    """Where the proxy answers."""
+    """The proxy's address."""
     with proxy_to(run.url, tmp_path) as url:
         yield url
 
 
 def test_the_service_answers_at_plain_addresses(proxy: str, run: DeployedRun) -> None:
-    """Expects health, documentation, sign-in, and links and places that the next request can use as they are."""
+    """Expects health, documentation and sign-in, with links and locations that the next request can use as they are."""
     assert requests.get(f"{proxy}/health/ready", timeout=60).json()["status"] == "ready"
     assert requests.get(f"{proxy}/", timeout=60).json()["api"]["clients"] == "/api/clients/"
     docs = requests.get(f"{proxy}/api/docs/", timeout=60)
@@ -41,7 +41,7 @@ def test_the_service_answers_at_plain_addresses(proxy: str, run: DeployedRun) ->
 
 
 def test_prometheus_may_read_the_metrics_through_it(proxy: str, run: DeployedRun) -> None:
-    """Expects the token that the deploy container leaves to be good for /metrics."""
+    """Expects /metrics to accept the token that the deploy container leaves."""
     with run.services() as services:
         token = scrape_token(services.users)
     answer = requests.get(f"{proxy}/metrics", headers={"Authorization": f"Bearer {token}"}, timeout=60)

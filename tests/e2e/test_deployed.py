@@ -1,4 +1,4 @@
-"""The package deployed through CloudFormation: its rule, its roles, and what a second deploy does to a mailing."""
+"""The package deployed through CloudFormation: its schedule, its roles, and what a second deploy does to a mailing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION_MODULE = "chalicelib/__init__.py"
 
 
 def change_code(run: Deployment, version: int = 2) -> None:
-    """Another version of the zip: its sender says so in each call's address, and its API in /health."""
+    """Another version of the zip: its sender shows in each call's address, and its API in /health."""
     zip_file = run.package / "deployment.zip"
     with ZipFile(zip_file) as deployment:
         contents = {info: deployment.read(info) for info in deployment.infolist()}
@@ -42,10 +42,10 @@ def change_code(run: Deployment, version: int = 2) -> None:
 
 
 @pytest.mark.changes_code
-def test_a_deploy_in_the_middle_of_a_mailing_loses_and_repeats_nobody(
+def test_a_deploy_during_a_mailing_loses_and_repeats_nobody(
     api: ApiCaller, run: Deployment, gateway: FaultyGateway
 ) -> None:
-    """Expects both versions to have sent, every client once, and nothing left over."""
+    """Expects both versions to have sent, every client to be called once, and nothing to be left over."""
     add_clients(run, MANY, tag="release")
     mailing_id = order(api, "release", rate_limit=RATE)
     wait_until(lambda: len(gateway.heard) > MANY // 10, BOUND)
@@ -61,8 +61,9 @@ def test_a_deploy_in_the_middle_of_a_mailing_loses_and_repeats_nobody(
 
 
 @pytest.mark.changes_code
-def test_one_command_takes_a_release_back(api: ApiCaller, run: Deployment, gateway: FaultyGateway) -> None:
-    """Expects the code and the parameters of the release before, in the API and in the senders, and no other data."""
+def test_one_command_rolls_a_release_back(api: ApiCaller, run: Deployment, gateway: FaultyGateway) -> None:
+    """Expects the code and the parameters of the previous release, in the API and in the senders, and the data
+    unchanged."""
     before = _running(api, run), _called(api, run, gateway, "before")
     change_code(run, 7)
     run.deploy(LOG_LEVEL="DEBUG")
@@ -75,7 +76,7 @@ def test_one_command_takes_a_release_back(api: ApiCaller, run: Deployment, gatew
 
 @pytest.mark.changes_code
 def test_a_changed_parameter_reaches_the_api(api: ApiCaller, run: Deployment) -> None:
-    """Expects a new version behind its alias, although the code is the same."""
+    """Expects a new version behind the alias, although the code is the same."""
     run.deploy(LOG_LEVEL="WARNING")
     assert _running(api, run)[1] == "WARNING"
     run.deploy(LOG_LEVEL="default")
@@ -83,7 +84,7 @@ def test_a_changed_parameter_reaches_the_api(api: ApiCaller, run: Deployment) ->
 
 
 def _running(api: ApiCaller, run: Deployment) -> tuple[str, str]:
-    """What serves requests: its version, and its log level."""
+    """The version that serves requests, and its log level."""
     function, functions = f"{stack_name(STAGE)}-api", run.client("lambda")
     aliases = [one["Name"] for one in functions.list_aliases(FunctionName=function)["Aliases"]]  # LocalStack has none
     live = functions.get_function_configuration(FunctionName=function, Qualifier=aliases[0] if aliases else "$LATEST")
@@ -91,7 +92,7 @@ def _running(api: ApiCaller, run: Deployment) -> tuple[str, str]:
 
 
 def _called(api: ApiCaller, run: Deployment, gateway: FaultyGateway, tag: str) -> set[str]:
-    """What the senders' code adds to the gateway's address, from a mailing to a few."""
+    """What the senders' code adds to the gateway's address, in a mailing to a few clients."""
     add_clients(run, 3, tag=tag)
     heard = len(gateway.heard)
     assert wait_for_end(api, order(api, tag), BOUND)["counts"]["sent"] == 3
@@ -99,16 +100,17 @@ def _called(api: ApiCaller, run: Deployment, gateway: FaultyGateway, tag: str) -
 
 
 def test_a_deploy_without_a_change_changes_nothing(run: Deployment) -> None:
-    """Expects it to say so, to find the users that are there, and to end well."""
+    """Expects it to say so, to find the existing users, and to succeed."""
     lines = run.deploy()
     assert "  Nothing has changed" in lines
     assert not [line for line in lines if "password" in line]
 
 
-def test_the_rule_launches_a_mailing_that_nobody_else_would(
+def test_the_schedule_launches_a_mailing_that_nothing_else_would(
     api: ApiCaller, run: Deployment, gateway: FaultyGateway
 ) -> None:
-    """Due later than the next tick, it is found by the schedule, starts on time and reaches everyone."""
+    """The mailing is due later than the next tick; expects it to be found by the schedule, start on time and reach
+    everyone."""
     add_clients(run, 20, tag="later")
     start = datetime.now(UTC).timestamp() + 72
     mailing_id = order(api, "later", starts_in=72)

@@ -16,7 +16,7 @@ BOUND = 300.0  # seconds; functions start slowly in an emulator
 
 
 def test_a_mailing_reaches_the_gateway_as_the_contract_says(api: ApiCaller, gateway: FaultyGateway) -> None:
-    """The very requests of the first version; the gateway gets id, phone and text, and the bearer token."""
+    """The requests of the first version; expects the gateway to get id, phone and text, and the bearer token."""
     client = {"phone_number": "+79161234567", "operator": 916, "tag": "vip", "timezone": "Europe/Moscow"}
     now = datetime.now(UTC)
     body = {
@@ -40,8 +40,8 @@ def test_a_mailing_reaches_the_gateway_as_the_contract_says(api: ApiCaller, gate
     assert row["sending_status"] is True
 
 
-def test_only_who_has_a_token_is_let_in(api: ApiCaller, run: Run) -> None:
-    """No token, a wrong one and one that was given back are refused, and of the others it is known who they are."""
+def test_only_requests_with_a_valid_token_are_answered(api: ApiCaller, run: Run) -> None:
+    """Expects no, wrong and revoked tokens to be refused, and the users of others to be known."""
     assert api.call("GET", "/api/users/me/")["username"] == "admin"
     for headers in ({"Authorization": ""}, {"Authorization": "Token wrong"}):
         assert api.request("GET", "/api/clients/", headers=headers).status_code == 401
@@ -56,8 +56,8 @@ def test_only_who_has_a_token_is_let_in(api: ApiCaller, run: Run) -> None:
 def test_a_bad_message_neither_repeats_nor_blocks_the_others(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
     """In one batch: what is accepted or refused is called once, what may pass is tried again until it is accepted.
 
-    It comes after what is timed: senders stay slow after a 429. One call of four fails, and never two in a row: with
-    more the circuit may open, which is another test's matter.
+    It comes after what is timed: senders stay slow after a 429. One call in four fails, and never two in a row: with
+    more the circuit may open, which is for another test.
     """
     kinds = ["ok"] * 20
     kinds[1::3] = ["500", "429", "garbage", "reset", "code", "400", "ok"]
@@ -79,8 +79,8 @@ def test_a_bad_message_neither_repeats_nor_blocks_the_others(api: ApiCaller, run
     assert ["400" in row["reason"] for row in refused] == [True] * 3
 
 
-def test_what_was_given_up_can_be_put_back(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
-    """A message whose attempts are used up is a dead letter with its reason; put back, it is sent, and only it."""
+def test_a_dead_letter_can_be_put_back(api: ApiCaller, run: Run, gateway: FaultyGateway) -> None:
+    """A message whose attempts are used up is a dead letter with its reason; put back, it is sent, and no other."""
     gateway.behave = lambda gateway_id, nth: "503" if nth <= 3 else "ok"
     add_clients(run, 1, tag="dead")
     mailing_id = order(api, "dead")

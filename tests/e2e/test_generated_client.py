@@ -1,4 +1,4 @@
-"""Clients that are generated from the API's description, type-checked, and against the running service."""
+"""Clients generated from the API's description: type-checked, and used with the running service."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ CURL = re.compile(r"""^ "?\$URL(/[^ "?]*)[^']*'Content-Type: application/json'[^
 
 
 def done(*command: str | Path, cwd: Path) -> str:
-    """What a command prints; it has to end well."""
+    """The output of a command, which must succeed."""
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=cwd)
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
     return ended.stdout
 
 
 def npm(name: str) -> str:
-    """A program that a package of npm brings."""
+    """A program from an npm package."""
     return program(str(SOURCES / "node_modules/.bin" / name))
 
 
 @pytest.fixture(scope="module")
 def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the package that openapi-python-client makes of docs/openapi.json, and what uses it."""
+    """A directory with the package that openapi-python-client makes from docs/openapi.json, and the code that uses
+    it."""
     place = tmp_path_factory.mktemp("python")
     for name in ("job.py", "mypy.ini"):
         shutil.copy(SOURCES / name, place)
@@ -55,7 +56,8 @@ def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the types that openapi-typescript makes of docs/openapi.json, and what uses them, compiled."""
+    """A directory with the types that openapi-typescript makes from docs/openapi.json and the code that uses them,
+    compiled."""
     place = tmp_path_factory.mktemp("typescript")
     for name in ("job.ts", "tsconfig.json", "package.json"):
         shutil.copy(SOURCES / name, place)
@@ -68,7 +70,7 @@ def typescript_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told() -> list[tuple[str | Any, ...]]:
-    """The bodies that the documents send with curl, and where to."""
+    """The bodies that the documents send with curl, and the addresses they are sent to."""
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     calls = [call for file in documents for call in file.read_text(encoding="utf-8").split("curl -s")]
     return [found.groups() for call in calls if (found := CURL.match(call))]
@@ -96,12 +98,12 @@ def module(name: str) -> ModuleType:
 
 
 def call(client: Any, operation: str, *arguments: str, **options: Any) -> Any:
-    """What an operation answers, read into its model."""
+    """The answer to an operation, read into its model."""
     return module(f"api.{operation}").sync(*arguments, client=client, **options)
 
 
 def signed_in(run: LocalRun) -> Any:
-    """The generated client with a token that it has got itself."""
+    """The generated client with a token that it has requested itself."""
     credentials = module("models").Credentials(username="admin", password=run.password)
     token = call(module("client").Client(base_url=run.url), "auth.issue_token", body=credentials).token
     return module("client").AuthenticatedClient(base_url=run.url, token=token)
@@ -109,7 +111,7 @@ def signed_in(run: LocalRun) -> Any:
 
 @pytest.mark.usefixtures("generated")
 def test_it_logs_in_creates_lists_and_deletes(run: LocalRun) -> None:
-    """Clients, and a mailing with its key: made, found in their lists, gone."""
+    """Clients, and a mailing with its key: created, found in their lists, deleted."""
     models = module("models")
     client = signed_in(run)
     before = call(client, "mailing.list_mailings").total
@@ -141,8 +143,8 @@ def test_it_logs_in_creates_lists_and_deletes(run: LocalRun) -> None:
 
 
 @pytest.mark.usefixtures("generated")
-def test_a_change_of_the_text_alone_sends_the_text_alone(run: LocalRun) -> None:
-    """A mailing to one tag stays one to that tag, and an admin whose password is changed stays an admin."""
+def test_a_change_of_the_text_sends_only_the_text(run: LocalRun) -> None:
+    """A mailing to one tag keeps that tag, and an admin whose password is changed stays an admin."""
     models = module("models")
     client = signed_in(run)
 
@@ -171,20 +173,21 @@ def test_a_change_of_the_text_alone_sends_the_text_alone(run: LocalRun) -> None:
     assert call(client, "gateway.close_gateway", body=models.ReasonBody()).circuit == "closed"
 
 
-def test_the_python_client_and_what_uses_it_pass_mypy(python_client: Path) -> None:
-    """Every endpoint and model, strictly."""
+def test_the_python_client_and_its_user_pass_mypy(python_client: Path) -> None:
+    """Every endpoint and model, in strict mode."""
     done(PYTHON / "mypy", "--config-file", "mypy.ini", "--cache-dir", ".mypy", PACKAGE, "job.py", cwd=python_client)
 
 
-def test_what_the_documents_send_has_the_types_of_typescript(typescript_client: Path) -> None:
-    """README's first steps among it, as they stand there; the compiler has looked at each."""
+def test_the_bodies_in_the_documents_have_the_types_of_typescript(typescript_client: Path) -> None:
+    """README's first steps too, as they are written there; the compiler has checked each."""
     sent = [path for path, _ in told()]
     assert {"/auth-token/", "/api/clients/", "/api/mailing/", "/api/dead-letters/redrive/"} <= set(sent)
     assert (typescript_client / "told.js").read_text(encoding="utf-8").count("export const body") == len(sent)
 
 
-def test_the_main_job_is_done_by_both_clients(python_client: Path, typescript_client: Path, run: LocalRun) -> None:
-    """Signed in, a client made, a file checked and imported, a mailing ordered and changed, a mistake refused."""
+def test_both_clients_do_the_main_job(python_client: Path, typescript_client: Path, run: LocalRun) -> None:
+    """They sign in, create a client, check and import a file, order and change a mailing, and have a mistake
+    refused."""
     by_python = done(sys.executable, "job.py", run.url, run.password, cwd=python_client)
     by_typescript = done(program("node"), "job.js", run.url, run.password, cwd=typescript_client)
     for said in (by_python, by_typescript):

@@ -1,4 +1,4 @@
-"""`make history`: one command tells everything about a mailing, a message or a client, in order."""
+"""`make history`: one command shows everything about a mailing, a message or a client, in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.orders import add_clients, order, wait_for_end
 
 
 def history_of(data_dir: Path, about: str) -> subprocess.CompletedProcess[str]:
-    """What the command writes."""
+    """The command's output."""
     command = [sys.executable, "-m", "infra.local.history", about]
     environ = {"DATA_DIR": str(data_dir), "PATH": "/usr/bin:/bin"}
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=BOUND, check=False)
 
 
 def steps(output: str) -> list[str]:
-    """What happened, line by line; the lines are in order."""
+    """The events, line by line; fails unless they are in order."""
     lines = output.splitlines()
     assert lines == sorted(lines, key=lambda line: line[:24])
     return [line[26:].strip() for line in lines]
@@ -29,7 +29,7 @@ def steps(output: str) -> list[str]:
 
 @pytest.fixture
 def sent(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> dict[str, str]:
-    """Ids: a mailing to three clients, paused before it began, and one of its messages, sent at the second try."""
+    """Ids: a mailing to three clients, paused before it began, and one of its messages, sent at the second attempt."""
     gateway.behave = lambda gateway_id, nth: "503" if nth == 1 else "ok"
     add_clients(run, 3, tag="three")
     mailing_id = order(api, "three", starts_in=3)
@@ -40,10 +40,10 @@ def sent(run: LocalRun, api: ApiCaller, gateway: FaultyGateway) -> dict[str, str
     return {"mailing": mailing_id, "message": row["id"], "client": row["client"]}
 
 
-def test_a_mailing_a_message_and_a_client_are_told(run: LocalRun, sent: dict[str, str]) -> None:
-    """Requests and changes from the log, attempts from ledger and log, each once; and from the log alone afterwards.
+def test_the_history_of_a_mailing_a_message_and_a_client_is_shown(run: LocalRun, sent: dict[str, str]) -> None:
+    """Requests and changes from the log, attempts from ledger and log, each once; then the same from the log alone.
 
-    What nobody knows is said, with a reason and an exit code.
+    What is not found is reported, with a reason and an exit code.
     """
     told = {kind: history_of(run.data_dir, about) for kind, about in sent.items()}
     assert {done.returncode for done in told.values()} == {0}

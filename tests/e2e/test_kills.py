@@ -1,4 +1,4 @@
-"""Kill -9 of the emulator, of the senders and of everything at once in the middle of mailings: a small `make kills`."""
+"""Kill -9 of the emulator, of the senders and of everything at once during mailings: a small `make kills`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.support.kills import LEASE, VICTIMS, kills
 
 @pytest.mark.long
 @pytest.mark.proof
-def test_nobody_is_lost_and_nobody_called_again_without_need(tmp_path: Path) -> None:
-    """The ledger is held against the gateway's own log, and what was in hand goes on when its claims end."""
+def test_kills_lose_nobody_and_repeat_no_call_without_need(tmp_path: Path) -> None:
+    """The ledger is compared with the gateway's own log; what was claimed goes on when its claims end."""
     results = kills(tmp_path, moments=len(VICTIMS), count=300, seed=7)
     assert [(result.victim, result.wrong) for result in results] == [(victim, ()) for victim in VICTIMS]
     (senders,) = [result for result in results if result.victim == "senders"]

@@ -1,4 +1,4 @@
-"""With IAM enforced, by LocalEmu: functions may do what they do, and with their credentials nothing else works.
+"""With IAM enforced by LocalEmu: functions may do what they do, and their credentials allow nothing else.
 
 The tests for every engine run on it before these, while one call in twenty of DynamoDB and SQS is throttled.
 """
@@ -54,7 +54,7 @@ OUTSIDE: dict[tuple[str, str, str], dict[str, Any]] = {
 
 
 def _environment(run: LocalStackRun, function: str) -> dict[str, str]:
-    """What the process of a function was given; empty while there is none."""
+    """The environment of a function's process; empty if there is none."""
     for pid in run.emulator.pids:
         for process in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
@@ -81,13 +81,13 @@ def _as_function(run: LocalStackRun, function: str, service: str) -> Any:
 
 
 def _denials(run: LocalStackRun) -> list[str]:
-    """What the emulator refused to functions, by its own log; who is anonymous only asks whether it is there."""
+    """The calls that the emulator refused to functions, by its log; anonymous ones only ask whether it is there."""
     text = run.emulator.log.read_text(encoding="utf-8", errors="replace")
     return [line for line in re.findall(r"IAM DENY .*", text) if not line.endswith(" to *")]
 
 
 def test_no_function_was_denied_anything(api: ApiCaller, run: LocalStackRun, gateway: FaultyGateway) -> None:
-    """Expects not one denial of all that the tests before and one more mailing asked for, throttled as they were."""
+    """Expects no denial of any call by the tests before or by one more mailing, throttled as they were."""
     add_clients(run, 30, tag="enforced")
     mailing_id = order(api, "enforced")
     assert wait_for_end(api, mailing_id, BOUND)["counts"]["sent"] == 30
@@ -97,7 +97,7 @@ def test_no_function_was_denied_anything(api: ApiCaller, run: LocalStackRun, gat
 
 
 def test_calls_were_throttled(api: ApiCaller, run: LocalStackRun) -> None:
-    """Expects the emulator to have refused some calls of DynamoDB and SQS for now, which nobody noticed."""
+    """Expects the emulator to have throttled some calls of DynamoDB and SQS, without any test noticing."""
 
     def throttled() -> set[str]:
         text = run.emulator.log.read_text(encoding="utf-8", errors="replace")
@@ -107,7 +107,7 @@ def test_calls_were_throttled(api: ApiCaller, run: LocalStackRun) -> None:
 
 
 @pytest.mark.parametrize("call", OUTSIDE, ids=".".join)
-def test_what_a_functions_role_does_not_allow_is_refused(run: LocalStackRun, call: tuple[str, str, str]) -> None:
+def test_calls_that_a_functions_role_does_not_allow_are_refused(run: LocalStackRun, call: tuple[str, str, str]) -> None:
     """Expects every call outside its policy to be denied, made with its own credentials."""
     function, service, operation = call
     asked = getattr(_as_function(run, function, service), operation)
@@ -119,13 +119,13 @@ def test_what_a_functions_role_does_not_allow_is_refused(run: LocalStackRun, cal
     assert "AccessDenied" in codes[-1]
 
 
-def test_a_call_inside_a_functions_policy_is_answered(run: LocalStackRun) -> None:
-    """Expects the same credentials to be good for what the function does: it is the call that is refused above."""
+def test_calls_that_a_functions_role_allows_are_answered(run: LocalStackRun) -> None:
+    """Expects the same credentials to work for what the function does: so it is the call that is refused above."""
     found = _as_function(run, "api", "dynamodb").batch_get_item(RequestItems={f"{NAME}-users": {"Keys": [KEY]}})
     assert found["Responses"][f"{NAME}-users"]
 
 
 def test_every_function_is_tried(run: LocalStackRun) -> None:
-    """Expects no function of the stack to be left out of the list above."""
+    """Expects no function of the stack to be missing in the list above."""
     names = {one["FunctionName"].removeprefix(f"{NAME}-") for one in run.client("lambda").list_functions()["Functions"]}
     assert names == {function for function, _, _ in OUTSIDE}

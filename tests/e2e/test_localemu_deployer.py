@@ -1,4 +1,4 @@
-"""With IAM enforced, by LocalEmu: whoever deploys signs in as GitLab's job does, and may do that and nothing else."""
+"""With IAM enforced by LocalEmu: the deployer signs in as GitLab's job does, and may do that and nothing else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ OUTSIDE: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def _token() -> str:
-    """A token as GitLab's, as far as LocalEmu looks: it compares the issuer, and no signature."""
+    """A token like GitLab's, as far as LocalEmu checks it: it compares the issuer, but no signature."""
     parts = ({"alg": "none"}, {"iss": "gitlab.com", "sub": "project_path:group/project:ref_type:branch:ref:main"})
     texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join([*texts, "signature"])
@@ -69,7 +69,7 @@ def _token() -> str:
 
 @cache
 def _roles(run: LocalStackRun) -> dict[str, str]:
-    """The roles of the stage, made by an administrator."""
+    """The roles of the stage, created by an administrator."""
     stacks = run.client("cloudformation")
     given = {"Stage": STAGE, "Project": "group/project", "Provider": PROVIDER}
     stacks.create_stack(
@@ -91,7 +91,7 @@ def _roles(run: LocalStackRun) -> dict[str, str]:
 
 @cache
 def _credentials(run: LocalStackRun) -> dict[str, str]:
-    """Those that the role gives a job for its token."""
+    """The credentials that the role gives a job for its token."""
     found = run.client("sts").assume_role_with_web_identity(
         RoleArn=_roles(run)["DeployerRole"], RoleSessionName="job-1", WebIdentityToken=_token()
     )["Credentials"]
@@ -102,7 +102,7 @@ def _credentials(run: LocalStackRun) -> dict[str, str]:
 
 @contextmanager
 def _signed_in(run: LocalStackRun, **environ: str) -> Iterator[set[Permission]]:
-    """The environment of a job; what its calls need."""
+    """The environment of a job that is signed in, as its calls need it."""
     used: set[Permission] = set()
     make_call, make_short_call = botocore.client.BaseClient._make_api_call, ShortCalls.call
 
@@ -133,8 +133,9 @@ def _deploy(run: LocalStackRun, **environ: str) -> set[Permission]:
     return used
 
 
-def test_who_deploys_may_do_all_that_a_deploy_does_and_nothing_else(run: LocalStackRun) -> None:
-    """From a stage that was never there: deploys, a rollback and a deploy after it, each call allowed and each used."""
+def test_the_deployer_may_do_all_that_a_deploy_does_and_nothing_else(run: LocalStackRun) -> None:
+    """From a new stage on: deploys, a rollback and a deploy after it; every call is allowed, and every right
+    is used."""
     gateway = run.client("apigateway")
     gateway.update_account(patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": ""}])
     with contextlib.suppress(ClientError):  # another stage has made it, so that it is asked for, too
@@ -161,7 +162,7 @@ def test_who_deploys_may_do_all_that_a_deploy_does_and_nothing_else(run: LocalSt
 
 @pytest.mark.parametrize("call", OUTSIDE, ids=".".join)
 def test_what_a_deploy_does_not_do_is_refused(run: LocalStackRun, call: tuple[str, str]) -> None:
-    """Expects it of other stages, too, and of data."""
+    """Expects this of other stages, and of data."""
     service, operation = call
     keys = {name.lower(): value for name, value in _credentials(run).items()}
     with pytest.raises(ClientError) as caught:

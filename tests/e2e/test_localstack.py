@@ -20,7 +20,7 @@ BOUND = 180.0  # seconds; functions start slowly in an emulator
 def test_a_paused_mailing_waits_and_reaches_everyone_once(
     api: ApiCaller, run: Deployment, gateway: FaultyGateway
 ) -> None:
-    """Expects no call from two seconds after the pause on, and the rest after it."""
+    """Expects no call later than two seconds after the pause, and the rest once it is resumed."""
     add_clients(run, 60, tag="pause")
     mailing_id = order(api, "pause", rate_limit=10)
     wait_until(lambda: len(gateway.heard) >= 5, BOUND)
@@ -34,10 +34,10 @@ def test_a_paused_mailing_waits_and_reaches_everyone_once(
     assert gateway.heard[-1].at > paused
 
 
-def test_poison_hurts_nobody_and_is_found_among_the_dead_letters(
+def test_poison_reaches_the_dead_letters_and_hurts_nobody(
     api: ApiCaller, run: Deployment, gateway: FaultyGateway
 ) -> None:
-    """Expects what is no hint to be a dead letter, and the mailing beside it to reach everyone."""
+    """Expects a queue message that is no hint to become a dead letter, and the mailing beside it to reach everyone."""
     add_clients(run, 10, tag="poison")
     with run.services() as services:
         services.queues["send"].send(["poison"])
@@ -52,7 +52,7 @@ def test_poison_hurts_nobody_and_is_found_among_the_dead_letters(
 
 
 def test_a_file_of_clients_is_imported(api: ApiCaller) -> None:
-    """Expects rows to be written in the background by the dispatcher, and the wrong one to be told."""
+    """Expects the dispatcher to write rows in the background, and the wrong row to be reported."""
     rows = "".join(f"+7917000{number:04d},imported\n" for number in range(300))
     headers = {"Content-Type": "text/csv"}
     answer = api.request(
@@ -65,8 +65,8 @@ def test_a_file_of_clients_is_imported(api: ApiCaller) -> None:
     assert len(api.rows("/api/clients/", tag="imported")) == 300
 
 
-def test_the_admin_ui_is_signed_into(run: Deployment) -> None:
-    """Expects a page for who is signed in, below the emulator's own prefix, and the sign-in for who is not."""
+def test_people_can_sign_in_to_the_admin_ui(run: Deployment) -> None:
+    """Expects a page after signing in, below the emulator's own prefix, and the sign-in form before."""
     with requests.Session() as browser:
         browser.trust_env = False
         asked = browser.get(f"{run.url}/admin/clients", timeout=60)
@@ -79,8 +79,8 @@ def test_the_admin_ui_is_signed_into(run: Deployment) -> None:
         assert requests.get(run.endpoint + script, timeout=60).status_code == 200
 
 
-def test_metrics_are_for_who_has_a_token(api: ApiCaller, run: Deployment) -> None:
-    """Expects the exposition with one, and a problem without."""
+def test_metrics_need_a_token(api: ApiCaller, run: Deployment) -> None:
+    """Expects the metrics with a token, and a problem without."""
     assert 'message_service_mailings{status="running"}' in api.request("GET", "/metrics").text
     refused = requests.get(f"{run.url}/metrics", timeout=60)
     assert (refused.status_code, refused.headers["Content-Type"]) == (401, "application/problem+json")
@@ -88,7 +88,7 @@ def test_metrics_are_for_who_has_a_token(api: ApiCaller, run: Deployment) -> Non
 
 
 @pytest.mark.changes_code
-def test_what_a_removed_stack_kept_is_used_by_the_next(api: ApiCaller, run: Deployment, gateway: FaultyGateway) -> None:
+def test_the_next_stack_uses_what_a_removed_one_kept(api: ApiCaller, run: Deployment, gateway: FaultyGateway) -> None:
     """Expects `make destroy` and `make deploy` to lose no user, client or work, where CloudFormation cannot import."""
     add_clients(run, 25, tag="kept")
     first = order(api, "kept")

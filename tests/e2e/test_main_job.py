@@ -1,4 +1,4 @@
-"""The main job on the embedded stack, as its users meet it: real processes, real sockets, a gateway that fails."""
+"""The main job on the embedded stack, as its users see it: real processes, real sockets, a gateway that fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FEWER = 3_000  # for the test that has to wait for claims to end
 
 
 def test_a_scheduled_mailing_starts_by_itself(api: ApiCaller, run: LocalRun, gateway: FaultyGateway) -> None:
-    """The first message comes within two seconds of the start time, and none before it."""
+    """Expects the first message within two seconds of the start time, and none before it."""
     add_clients(run, 20)
     start = datetime.now(UTC).timestamp() + 5
     mailing_id = order(api, starts_in=5)
@@ -30,7 +30,7 @@ def test_a_scheduled_mailing_starts_by_itself(api: ApiCaller, run: LocalRun, gat
 
 
 def test_ten_thousand_clients_are_each_called_once(api: ApiCaller, run: LocalRun, gateway: FaultyGateway) -> None:
-    """Every row says sent, the counts add up, and the order is answered before the work is done."""
+    """Expects every row to be `sent`, the counts to add up, and the order to be answered before the work is done."""
     add_clients(run, MANY)
     began = datetime.now(UTC).timestamp()
     mailing_id = order(api)
@@ -46,11 +46,12 @@ def test_ten_thousand_clients_are_each_called_once(api: ApiCaller, run: LocalRun
 
 
 @pytest.mark.long
-def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], gateway: FaultyGateway) -> None:
-    """Kill -9 in the middle, while the emulator lives on: everyone gets it, and nobody is called again without need.
+def test_a_killed_service_continues_where_it_was(start: Callable[..., LocalRun], gateway: FaultyGateway) -> None:
+    """Kill -9 in the middle, while the emulator lives on: everyone gets the message, and nobody is called again
+    without need.
 
-    The senders alone come back by themselves; then the whole service is killed with them. A second call is allowed only
-    for a message whose first call's outcome was never recorded; its row says so.
+    First the senders alone, which come back by themselves; then the whole service with them. A second call is allowed
+    only for a message whose first call's outcome was never recorded; its row says so.
     """
     settings = {"GATEWAY_URL": gateway.url, "GATEWAY_TOKEN": "t", "GATEWAY_READ_TIMEOUT": "3", "CLAIM_LEASE": "15"}
     settings |= {"STALL_AFTER": "15", "GATEWAY_RECOGNISES_IDS": "true", "SENDER_PROCESSES": "2"}
@@ -83,7 +84,7 @@ def test_a_killed_service_goes_on_where_it_was(start: Callable[..., LocalRun], g
 
 
 def _senders_of(run: LocalRun) -> list[psutil.Process]:
-    """All that send; there is at least one."""
+    """All processes that send; there is at least one."""
     children = psutil.Process(run.process.pid).children()
     found = [child for child in children if "infra.local.senders" in child.cmdline()]
     assert found
@@ -91,7 +92,7 @@ def _senders_of(run: LocalRun) -> list[psutil.Process]:
 
 
 def test_a_gateway_that_was_down_costs_nobody_a_message(api: ApiCaller, run: LocalRun, gateway: FaultyGateway) -> None:
-    """Down for a while in the middle of a mailing: afterwards everyone has it, nobody twice."""
+    """The gateway is down for a while during a mailing: afterwards everyone has the message, nobody twice."""
     add_clients(run, 2000)
     mailing_id = order(api)
     wait_until(lambda: len(gateway.heard) > 500)

@@ -55,14 +55,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 def test_every_scrape_reaches_the_service(watched: Watched) -> None:
-    """With the token in its file, from the first to the last."""
+    """Expects this with the token in its file, from the first scrape to the last."""
     (target,) = watched.prometheus.targets()
     assert (target["health"], target["lastError"]) == ("up", "")
     assert set(watched.prometheus.values("up", 300)) == {1.0}
 
 
 def test_what_is_stored_is_what_happened(watched: Watched) -> None:
-    """Messages as the ledger has them row by row, calls as the gateway heard them."""
+    """Expects messages as the ledger has them row by row, and calls as the gateway counted them."""
     rows = statuses(watched.api, watched.mailing_id)
     stored = {
         one["metric"]["status"]: int(one["value"][1])
@@ -76,12 +76,12 @@ def test_what_is_stored_is_what_happened(watched: Watched) -> None:
 
 @pytest.mark.parametrize(("title", "query"), QUERIES, ids=[f"{title}: {query.legend}" for title, query in QUERIES])
 def test_every_panel_of_the_dashboard_has_data(watched: Watched, title: str, query: Query) -> None:
-    """Each expression, as Grafana sends it, is one that Prometheus knows and gives a number for some of the run."""
+    """Expects Prometheus to accept each expression as Grafana sends it, and to have a number for part of the run."""
     assert watched.prometheus.values(query.over("10s"), 300), title
 
 
-def test_a_stop_of_sending_is_marked(watched: Watched) -> None:
-    """From the moment at which it was paused, with the state and the stage for its text."""
+def test_a_pause_of_sending_is_marked(watched: Watched) -> None:
+    """Expects a mark from the moment of the pause, with the state and the stage in its text."""
     (stops,) = marks()
     (marked,) = watched.prometheus.query(stops.over("10s"))
     assert (marked["metric"]["state"], marked["metric"]["stage"]) == ("held", "test")

@@ -1,4 +1,4 @@
-"""The functions' roles, against what the deployed functions really ask of AWS."""
+"""The functions' roles against what the deployed functions really call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ministack
 BOUND = 120.0  # seconds
 
 
-def test_no_function_asks_for_what_its_role_does_not_allow(
+def test_no_function_calls_what_its_role_does_not_allow(
     api: ApiCaller, run: DeployedRun, gateway: FaultyGateway
 ) -> None:
     """Expects every call of all tests so far, and of one mailing, to be allowed; an emulator refuses nothing."""

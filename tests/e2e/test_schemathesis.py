@@ -18,9 +18,9 @@ SIGNS_OUT = "revoke_this_token"
 
 @pytest.mark.long
 @pytest.mark.proof
-def test_the_service_answers_as_its_description_says(api: ApiCaller, run: LocalRun) -> None:
-    """All other checks hold for every operation: no 500, only statuses, types and bodies that are described, refusal of
-    what the schema forbids, and of requests without a token."""
+def test_the_service_answers_as_described(api: ApiCaller, run: LocalRun) -> None:
+    """Expects every check to hold for every operation: no 500; only statuses, types and bodies that are described; a
+    refusal of what the schema forbids, and of requests without a token."""
     token = api._session.headers["Authorization"]
     command = [
         Path(sys.executable).with_name("schemathesis"),

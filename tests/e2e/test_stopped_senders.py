@@ -1,4 +1,4 @@
-"""Senders of `make run` that are stopped (SIGSTOP): it is told, and over once they go on."""
+"""Senders of `make run` that are stopped (SIGSTOP): this is reported, until they go on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.local_run import ApiCaller, LocalRun, wait_until
 
 
 def senders_of(run: LocalRun) -> list[int]:
-    """The processes that send, children of the run's own."""
+    """The sending processes, children of the run."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -29,7 +29,7 @@ def senders_of(run: LocalRun) -> list[int]:
 
 @pytest.mark.long
 @pytest.mark.proof
-def test_stopped_senders_are_told_of_within_45_seconds(start: Callable[..., LocalRun]) -> None:
+def test_stopped_senders_are_reported_within_45_seconds(start: Callable[..., LocalRun]) -> None:
     """Expects a 503 that names them, though nothing waits to be sent, and 200 again when they go on."""
     run = start(SENDER_PROCESSES="2").ready()
     api = ApiCaller(run)

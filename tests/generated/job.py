@@ -1,4 +1,5 @@
-"""The main job with the client that openapi-python-client makes of docs/openapi.json: `python job.py URL PASSWORD`."""
+"""The main job with the client that openapi-python-client makes from docs/openapi.json: `python job.py URL
+PASSWORD`."""
 
 from __future__ import annotations
 
@@ -27,19 +28,19 @@ FILE = b"phone_number,tag\n+79161234502,python\n+79161234503,python\nnobody,pyth
 
 
 def answer(reply: T | Problem | None) -> T:
-    """What was asked for; an AssertionError with the problem."""
+    """The answer that was expected; raises an AssertionError with the problem otherwise."""
     assert reply is not None
     assert not isinstance(reply, Problem), reply.to_dict()
     return reply
 
 
 def file() -> File:
-    """The file to upload, which is read once."""
+    """The file to upload, which can be read once."""
     return File(payload=io.BytesIO(FILE))
 
 
 def main(url: str, password: str) -> None:
-    """Sign in, make a client, import a file, order a mailing and change it, and be refused."""
+    """Sign in, create a client, import a file, order and change a mailing, and have a mistake refused."""
     credentials = Credentials(username="admin", password=password)
     token = answer(issue_token.sync(client=Client(base_url=url), body=credentials)).token
     api = AuthenticatedClient(base_url=url, token=token)
