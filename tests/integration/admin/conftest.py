@@ -34,20 +34,20 @@ def _signed_in(api: Api, role: Role) -> tuple[dict[str, str], str]:
 
 @pytest.fixture
 def stranger(api: Api) -> Browser:
-    """A browser in which nobody is signed in."""
+    """A browser that is signed out."""
     return Browser(api)
 
 
 @pytest.fixture
 def browser(stranger: Browser) -> Browser:
-    """A browser in which the admin is signed in."""
+    """A browser that is signed in as the admin."""
     stranger.go_on_as(Role.ADMIN)
     return stranger
 
 
 @pytest.fixture
 def operators_browser(api: Api) -> Browser:
-    """A browser in which an operator is signed in, who is not an admin."""
+    """A browser that is signed in as an operator, who is not an admin."""
     made = Browser(api)
     made.go_on_as(Role.OPERATOR)
     return made
@@ -62,7 +62,7 @@ def campaign() -> Iterator[Campaign]:
 
 @pytest.fixture
 def on_call(campaign: Campaign) -> Browser:
-    """The browser of who plans mailings in that service, and is called when something fails."""
+    """The browser of the person who plans mailings in that service, and is called when something fails."""
     made = Browser(campaign.api)
     made.sign_in()
     return made

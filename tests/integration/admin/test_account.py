@@ -1,4 +1,4 @@
-"""/admin/account: one's own password, tokens and sessions."""
+"""/admin/account: a user's own password, tokens and sessions."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_people_change_their_own_password(operators_browser: Browser, api: Api) 
         ({"repeated": "something else"}, "repeated", "is not the same as the new password"),
     ],
 )
-def test_a_password_that_cannot_be_is_told_beside_its_field(
+def test_an_invalid_password_is_reported_beside_its_field(
     browser: Browser, fields: dict, field: str, told: str
 ) -> None:
-    """Expects the session to go on, the old password to be good, and no password to stand on the page."""
+    """Expects the session to go on, the old password to stay valid, and no password on the page."""
     browser.get("/admin/account")
     page = browser.post(
         "/admin/account/password", {"current_password": PASSWORD, "password": NEW, "repeated": NEW, **fields}
@@ -53,7 +53,7 @@ def test_a_password_that_cannot_be_is_told_beside_its_field(
     assert browser.api.services.users.issue_token("admin", PASSWORD, "test")
 
 
-def test_ones_tokens_are_listed_and_revoked(browser: Browser, api: Api) -> None:
+def test_people_see_and_revoke_their_own_tokens(browser: Browser, api: Api) -> None:
     """Expects the session's own to be marked, and a revoked one to be refused at once."""
     credentials = {"username": "admin", "password": PASSWORD, "name": "deploy script"}
     issued = api.post("/auth-token", credentials, token="").json
@@ -66,7 +66,7 @@ def test_ones_tokens_are_listed_and_revoked(browser: Browser, api: Api) -> None:
     assert api.get("/api/users/me", token=issued["token"]).status == 401
 
 
-def test_anothers_token_cannot_be_revoked(browser: Browser, operators_browser: Browser, api: Api) -> None:
+def test_another_users_token_cannot_be_revoked(browser: Browser, operators_browser: Browser, api: Api) -> None:
     """Expects 404, and the token to work on."""
     (token,) = [one for one in api.services.users.tokens("admin") if one.name == "admin UI"]
     operators_browser.get("/admin/account")

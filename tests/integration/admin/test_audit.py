@@ -1,4 +1,4 @@
-"""The log of actions, and histories with who did what."""
+"""The audit log, and histories that say who did what."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.browsing import Browser, text_of
 
 
 def change_a_mailing(api: Api) -> str:
-    """A mailing that got another text a second later."""
+    """A mailing whose text was changed a second later."""
     start = api.clock.now() + timedelta(days=1)
     body = {"text": "Hello", "clients": {}, "start_time": start.isoformat()}
     mailing_id: str = api.post("/api/mailing/", {**body, "end_time": (start + timedelta(days=1)).isoformat()}).json[
@@ -23,7 +23,7 @@ def change_a_mailing(api: Api) -> str:
 
 
 def look(browser: Browser, query: Mapping[str, str]) -> Reply:
-    """The log as the form of filters asks for it."""
+    """The log as the form of filters requests it."""
     return browser.get(f"/admin/audit?{urlencode(query)}")
 
 
@@ -50,8 +50,8 @@ def test_days_are_those_of_the_reader(api: Api, browser: Browser) -> None:
     assert look(browser, {"first": "soon"}).status == 422
 
 
-def test_the_history_of_a_mailing_is_its_own(api: Api, browser: Browser) -> None:
-    """Expects its own events with who did them, and those of its messages on request only."""
+def test_the_history_of_a_mailing_has_only_its_own_events(api: Api, browser: Browser) -> None:
+    """Expects them with who did them, and those of its messages only if asked for."""
     mailing_id = change_a_mailing(api)
     page = browser.get(f"/admin/history/{mailing_id}")
     assert "Mailing created" in text_of(page)
@@ -61,7 +61,7 @@ def test_the_history_of_a_mailing_is_its_own(api: Api, browser: Browser) -> None
     assert browser.get(f"/admin/history/{mailing_id}?messages=true").status == 200
 
 
-def test_an_operator_has_no_log(operators_browser: Browser) -> None:
+def test_an_operator_cannot_read_the_log(operators_browser: Browser) -> None:
     """Expects the page to be for admins."""
     assert operators_browser.get("/admin/audit").status == 403
     assert operators_browser.get("/admin/audit/export").status == 403

@@ -1,4 +1,4 @@
-"""The calendar: mailings on the days on which they start, as the clocks of whoever looks show them."""
+"""The calendar: mailings on the days on which they start, in the reader's own time zone."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _order(api: Api, text: str, **starts_in: float) -> str:
 
 
 def _day(page: str, day: str) -> str:
-    """What stands in the cell of a day."""
+    """The content of a day's cell."""
     return page.partition(f'<time datetime="{day}"')[2].partition("calendar-day")[0]
 
 
-def test_a_mailing_stands_on_the_day_of_its_start(api: Api, browser: Browser) -> None:
-    """Expects its time, its text, its status and the way to it, in the month and in the week; today is marked."""
+def test_a_mailing_is_on_the_day_of_its_start(api: Api, browser: Browser) -> None:
+    """Expects its time, its text, its status and a link to it, in the month and in the week; today is marked."""
     mailing_id = _order(api, "Spring sale", days=2)
     for span in ("", "?span=week", "?span=month&day=2026-03-31"):
         page = browser.get(f"/admin/calendar{span}")
@@ -42,8 +42,8 @@ def test_a_mailing_stands_on_the_day_of_its_start(api: Api, browser: Browser) ->
     assert 'datetime="2026-03-02" aria-current="date"' in page.text
 
 
-def test_a_day_is_that_of_the_clocks_of_whoever_looks(api: Api, browser: Browser) -> None:
-    """Expects a mailing of the late evening in UTC to stand on the next day in Tokyo."""
+def test_days_are_those_of_the_readers_time_zone(api: Api, browser: Browser) -> None:
+    """Expects a mailing late in the evening in UTC to be on the next day in Tokyo."""
     _order(api, "Late", hours=13)  # 22:00 UTC
     assert "Late" in _day(browser.get("/admin/calendar").text, "2026-03-02")
     browser.post("/admin/preferences", {"zone": "Asia/Tokyo"})
@@ -52,8 +52,8 @@ def test_a_day_is_that_of_the_clocks_of_whoever_looks(api: Api, browser: Browser
     assert "07:00" in cell
 
 
-def test_other_months_and_weeks_are_a_step_away(browser: Browser) -> None:
-    """Expects links to the span before and after, as far as dates are taken."""
+def test_other_months_and_weeks_are_one_click_away(browser: Browser) -> None:
+    """Expects links to the month or week before and after, as far as dates are valid."""
     page = browser.get("/admin/calendar?day=2026-01-31")
     assert "span=month&amp;day=2025-12-01" in page.text
     assert "span=month&amp;day=2026-02-01" in page.text
@@ -66,14 +66,14 @@ def test_other_months_and_weeks_are_a_step_away(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("query", ["day=1999-12-31", "day=tomorrow", "span=year", "day=2026-02-30", "other=1"])
-def test_what_is_no_day_is_refused(browser: Browser, query: str) -> None:
+def test_an_invalid_day_is_refused(browser: Browser, query: str) -> None:
     """Expects a page that says so."""
     assert browser.get(f"/admin/calendar?{query}").status == 422
 
 
 def test_a_full_day_leads_to_its_week(api: Api, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects four of a day in the month, how many more there are, and all in the week; and that it says if it cannot
-    show all of them."""
+    """Expects four mailings of a day in the month, how many more there are, and all in the week, with a note if they
+    do not fit."""
     for number in range(6):
         _order(api, f"Mailing number {number}", days=1, minutes=number)
     cell = _day(browser.get("/admin/calendar").text, "2026-03-03")
@@ -86,8 +86,8 @@ def test_a_full_day_leads_to_its_week(api: Api, browser: Browser, monkeypatch: p
     assert "too many mailings" in text_of(browser.get("/admin/calendar"))
 
 
-def test_mailings_are_compared_with_what_became_of_each(campaign: Campaign) -> None:
-    """Expects shares of people and the time taken, and a chart above them; only what has begun."""
+def test_mailings_are_compared_by_their_results(campaign: Campaign) -> None:
+    """Expects shares of people and the time taken, with a chart above, for mailings that have begun."""
     browser = Browser(campaign.api)
     browser.sign_in()
     campaign.send(3, text="All of them")
@@ -109,8 +109,8 @@ def test_mailings_are_compared_with_what_became_of_each(campaign: Campaign) -> N
     assert "No mailing sent anything on these days." in text_of(empty)
 
 
-def test_a_long_span_is_compared_by_weeks_and_too_long_a_one_is_refused(browser: Browser) -> None:
-    """Expects a year at most, in its order; without days it is the last 30 of them."""
+def test_a_long_span_is_compared_by_weeks_and_one_that_is_too_long_is_refused(browser: Browser) -> None:
+    """Expects at most a year, in order of time; without dates it is the last 30 days."""
     assert 'value="2026-02-01"' in browser.get("/admin/mailings/compare").text
     assert browser.get("/admin/mailings/compare?since=2025-03-02&until=2026-03-02").status == 200
     for query in ("since=2025-03-01&until=2026-03-02", "since=2026-03-03&until=2026-03-02"):

@@ -17,7 +17,7 @@ PATH = "/admin/clients/chosen"
 
 
 def add(api: Api, **fields: object) -> list[str]:
-    """Their ids, in the order of their numbers."""
+    """Add clients; returns their ids, in the order of their numbers."""
     return [str(api.post("/api/clients", {"phone_number": one, **fields}).json["id"]) for one in NUMBERS]
 
 
@@ -27,12 +27,12 @@ def press(browser: Browser, action: str, *client_ids: str, query: str = "", **va
 
 
 def left(api: Api) -> dict[str, bool]:
-    """Who is there, and whether they opted out."""
+    """The clients that are left, and whether they opted out."""
     return {row["phone_number"]: row["opted_out"] for row in api.get("/api/clients").json["rows"]}
 
 
 def confirmed(browser: Browser, question: Reply) -> Reply:
-    """What follows if a question is answered with yes."""
+    """The page after a question is answered with yes."""
     form = re.search(
         r'<form class="action" method="post" action="(/admin/clients/chosen[^"]*)">(.*?)</form>', question.text, re.S
     )
@@ -48,10 +48,10 @@ def confirmed(browser: Browser, question: Reply) -> Reply:
         ("delete", "Delete 2 people", "2 clients were deleted."),
     ],
 )
-def test_what_is_not_easily_undone_is_asked_first(
+def test_what_is_hard_to_undo_is_asked_about_first(
     browser: Browser, api: Api, action: str, button: str, told: str
 ) -> None:
-    """Expects how many and who, the way back with the focus, and nothing done before the answer."""
+    """Expects how many and who, the focus on the button back, and nothing done before the answer."""
     ids = add(api, tag="vip")
     question = press(browser, action, ids[0], ids[3], query="?tag=vip")
     assert question.status == 200
@@ -70,12 +70,12 @@ def test_what_is_not_easily_undone_is_asked_first(
 
 
 def tags(api: Api) -> dict[str, list[str]]:
-    """What tags everybody has, in their order."""
+    """Everybody's tags, in their order."""
     return {row["phone_number"]: row["tags"] for row in api.get("/api/clients").json["rows"]}
 
 
 def test_a_tag_is_added_to_many_and_removed_from_many(browser: Browser, api: Api) -> None:
-    """Expects no question, the other tags as they were, and those counted who needed no change."""
+    """Expects no question, the other tags as they were, and a separate count of clients that needed no change."""
     ids = add(api, tags=["news"])
     page = press(browser, "add-tag", *ids[:2], chosen_tag=" vip ")
     assert "2 clients got the tag." in text_of(page)
@@ -90,8 +90,8 @@ def test_a_tag_is_added_to_many_and_removed_from_many(browser: Browser, api: Api
     assert all(row["operator"] == "916" for row in api.get("/api/clients").json["rows"])
 
 
-def test_who_has_too_many_tags_for_one_more_is_named(browser: Browser, api: Api) -> None:
-    """Expects the others to get it."""
+def test_clients_with_too_many_tags_for_one_more_are_named(browser: Browser, api: Api) -> None:
+    """Expects the others to get the tag."""
     ids = add(api)
     api.patch(f"/api/clients/{ids[0]}", {"tags": [f"tag{n}" for n in range(20)]})
     page = text_of(press(browser, "add-tag", *ids[:2], chosen_tag="vip"))
@@ -100,7 +100,7 @@ def test_who_has_too_many_tags_for_one_more_is_named(browser: Browser, api: Api)
 
 
 @pytest.mark.parametrize(("tag", "told"), [("", "is required"), ("x" * 65, "must have at most 64 characters")])
-def test_what_is_no_tag_is_told_beside_its_field(browser: Browser, api: Api, tag: str, told: str) -> None:
+def test_an_invalid_tag_is_reported_beside_its_field(browser: Browser, api: Api, tag: str, told: str) -> None:
     """Expects the list with what was selected and entered."""
     ids = add(api)
     page = press(browser, "add-tag", ids[0], chosen_tag=tag)
@@ -110,8 +110,8 @@ def test_what_is_no_tag_is_told_beside_its_field(browser: Browser, api: Api, tag
     assert f'value="{tag}"' in page.text
 
 
-def test_all_of_a_page_are_selected_by_one_box(browser: Browser, api: Api) -> None:
-    """Expects the list to have it, with everybody of the page; who is selected twice counts once."""
+def test_one_box_selects_the_whole_page(browser: Browser, api: Api) -> None:
+    """Expects it to select everybody on the page; a client who is selected twice counts once."""
     ids = add(api)
     box = re.search(r'name="all" value="([^"]+)"', browser.get("/admin/clients").text)
     assert box
@@ -122,8 +122,8 @@ def test_all_of_a_page_are_selected_by_one_box(browser: Browser, api: Api) -> No
     assert left(api) == {}
 
 
-def test_who_could_not_be_changed_is_named_with_the_reason(browser: Browser, api: Api) -> None:
-    """Expects the others to be changed, and those who are so already to be counted by themselves."""
+def test_clients_that_could_not_be_changed_are_named_with_the_reason(browser: Browser, api: Api) -> None:
+    """Expects the others to be changed, and those that needed no change to be counted separately."""
     ids = add(api)
     api.patch(f"/api/clients/{ids[1]}", {"opted_out": True})
     question = press(browser, "opt-out", *ids[:3])
@@ -133,8 +133,8 @@ def test_who_could_not_be_changed_is_named_with_the_reason(browser: Browser, api
     assert f"there is no client '{ids[2]}'" in page
 
 
-def test_if_a_table_does_not_answer_nobody_else_is_tried(browser: Browser, api: Api) -> None:
-    """Expects everybody from there on to be named, and nothing of the cause inside."""
+def test_no_other_client_is_tried_if_a_table_does_not_answer(browser: Browser, api: Api) -> None:
+    """Expects all clients from there on to be named, without the internal cause."""
     ids = add(api)
     question = press(browser, "delete", *ids)
     writes: list[str] = []
@@ -158,7 +158,9 @@ def test_if_a_table_does_not_answer_nobody_else_is_tried(browser: Browser, api: 
         ({"action": "delete", "all": " ".join(f"a{place}" for place in range(101))}, "Select at most 100 clients."),
     ],
 )
-def test_what_cannot_be_done_is_told_on_the_list(browser: Browser, api: Api, values: dict[str, str], told: str) -> None:
+def test_an_impossible_action_is_reported_on_the_list(
+    browser: Browser, api: Api, values: dict[str, str], told: str
+) -> None:
     """Expects 422 and the list, with nobody changed."""
     add(api)
     page = browser.post(PATH, values)
@@ -168,7 +170,7 @@ def test_what_cannot_be_done_is_told_on_the_list(browser: Browser, api: Api, val
     assert len(left(api)) == 5
 
 
-def test_what_was_selected_stays_so_if_something_was_wrong(browser: Browser, api: Api) -> None:
+def test_the_selection_is_kept_after_an_error(browser: Browser, api: Api) -> None:
     """Expects the same boxes checked."""
     ids = add(api)
     page = press(browser, "explode", ids[1])
@@ -176,8 +178,8 @@ def test_what_was_selected_stays_so_if_something_was_wrong(browser: Browser, api
     assert re.findall(r'name="id" value="(\w+)"[^>]* checked', page.text) == [ids[1]]
 
 
-def test_the_page_says_what_can_be_found_by_what(browser: Browser) -> None:
-    """Expects the whole number or external id, and the filters beside them."""
+def test_the_page_says_what_can_be_searched_for(browser: Browser) -> None:
+    """Expects it to ask for a whole number or external id, with the filters beside."""
     page = text_of(browser.get("/admin/clients"))
     assert "Phone number or external ID" in page
     assert "Enter the whole one. You cannot search for a part of it, or for a name." in page

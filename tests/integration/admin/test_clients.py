@@ -1,4 +1,4 @@
-"""/admin/clients: the directory, one client, and what was sent to it."""
+"""/admin/clients: the directory, one client, and what was sent to them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ID = client_id_for(NUMBER)
 
 
 def add(api: Api, **fields: object) -> str:
-    """A client by the API; answers its id."""
+    """Add a client by the API; returns its id."""
     reply = api.post("/api/clients", {"phone_number": NUMBER, "tag": "vip", "timezone": "Asia/Tokyo", **fields})
     assert reply.status == 201, reply.text
     return str(reply.json["id"])
 
 
 def entered(**fields: str) -> dict[str, str]:
-    """What is entered into the form of a client."""
+    """The input in the form of a client."""
     return {"phone_number": NUMBER, "operator": "", "tags": "vip", "timezone": "Europe/Moscow", **fields}
 
 
 def test_an_empty_directory_says_what_to_do_next(browser: Browser) -> None:
-    """Expects ways to import and to add, and no export of nothing."""
+    """Expects links to import and to add clients, and no export of nothing."""
     page = browser.get("/admin/clients")
     assert "There are no clients yet." in text_of(page)
     assert 'href="/admin/clients/import"' in page.text
@@ -38,8 +38,9 @@ def test_an_empty_directory_says_what_to_do_next(browser: Browser) -> None:
     assert "/admin/clients/export" not in page.text
 
 
-def test_the_list_is_narrowed_by_tag_and_operator(browser: Browser, api: Api) -> None:
-    """Expects the clients of the segment with their number, and the filters kept in the fields and in the export."""
+def test_the_list_is_filtered_by_tag_and_operator(browser: Browser, api: Api) -> None:
+    """Expects the clients of the segment and how many they are, with the filters kept in the fields and in the
+    export."""
     for number, tag in (("+79161111111", "vip"), ("+79162222222", "gold & co"), ("+79263333333", "gold & co")):
         api.post("/api/clients", {"phone_number": number, "tag": tag})
     page = browser.get("/admin/clients?tag=&operator=")
@@ -56,8 +57,8 @@ def test_the_list_is_narrowed_by_tag_and_operator(browser: Browser, api: Api) ->
     assert "No clients match these filters." in text_of(page)
 
 
-def test_a_filter_that_cannot_be_is_told_beside_its_field(browser: Browser, api: Api) -> None:
-    """Expects the input kept, and no clients as if they were the answer."""
+def test_an_invalid_filter_is_reported_beside_its_field(browser: Browser, api: Api) -> None:
+    """Expects the input to be kept, and no clients, which would look like the answer."""
     add(api)
     page = browser.get("/admin/clients?operator=9x&tag=vip")
     assert page.status == 422
@@ -107,7 +108,7 @@ def test_a_number_that_is_not_found_stays_in_its_field(browser: Browser, api: Ap
 
 
 def test_a_client_is_found_by_an_external_id(browser: Browser, api: Api) -> None:
-    """On the page of clients and on that of messages, whatever the id looks like; a number comes before an id."""
+    """Expects this on the pages of clients and of messages, whatever the id looks like; a number comes before an id."""
     add(api)
     page = browser.post(f"/admin/clients/{ID}/edit", entered(external_id="  crm 17/b "))
     assert "crm 17/b" in text_of(page)
@@ -123,7 +124,7 @@ def test_a_client_is_found_by_an_external_id(browser: Browser, api: Api) -> None
         assert answer.headers["location"] == f"/admin/clients/{other}"
 
 
-def test_an_external_id_that_is_taken_is_told_on_the_form(browser: Browser, api: Api) -> None:
+def test_an_external_id_that_is_taken_is_reported_on_the_form(browser: Browser, api: Api) -> None:
     """Expects the form with what was entered."""
     add(api)
     api.post("/api/clients", {"phone_number": "+79160000001", "external_id": "crm-1"})
@@ -134,7 +135,7 @@ def test_an_external_id_that_is_taken_is_told_on_the_form(browser: Browser, api:
 
 
 def test_a_client_is_added(browser: Browser, api: Api) -> None:
-    """Expects its page with all that was entered, and the operator from the number."""
+    """Expects the client's page with all that was entered, and the operator from the number."""
     page = browser.post("/admin/clients/new", entered(phone_number="8 916 123 45 67", opted_out="true"))
     assert "The client was added." in text_of(page)
     client = api.get(f"/api/clients/{ID}").json
@@ -148,7 +149,7 @@ def test_a_client_is_added(browser: Browser, api: Api) -> None:
 
 
 def test_a_language_and_attributes_are_entered_and_shown(browser: Browser, api: Api) -> None:
-    """Expects each kind of value to be what was entered, on the page, in the list, and in the form again."""
+    """Expects each kind of value as it was entered: on the page, in the list, and in the form again."""
     lines = "first_name: Anna: the first\n\nage: 30\nvip: true\ncode: '30\n  born:1996-02-29 "
     page = browser.post("/admin/clients/new", entered(language="PT_br", attributes=lines))
     assert "Language pt-BR" in text_of(page)
@@ -174,7 +175,7 @@ def test_a_language_and_attributes_are_entered_and_shown(browser: Browser, api: 
         ("a: " + "x" * 1024, "must have at most 1,024 bytes together"),
     ],
 )
-def test_what_is_wrong_with_attributes_is_told_at_their_field(browser: Browser, lines: str, told: str) -> None:
+def test_invalid_attributes_are_reported_beside_their_field(browser: Browser, lines: str, told: str) -> None:
     """Expects the form again with what was entered."""
     page = browser.post("/admin/clients/new", entered(attributes=lines))
     assert page.status == 422
@@ -183,7 +184,7 @@ def test_what_is_wrong_with_attributes_is_told_at_their_field(browser: Browser, 
     assert lines in page.text
 
 
-def test_everything_that_is_wrong_is_told_beside_its_field(browser: Browser) -> None:
+def test_every_error_is_reported_beside_its_field(browser: Browser) -> None:
     """Expects one message at each field, and the input kept."""
     wrong = {"phone_number": "12", "operator": "9", "tags": "vip, x\x01", "timezone": "Mars/Olympus"}
     page = browser.post("/admin/clients/new", entered(**wrong))
@@ -194,7 +195,7 @@ def test_everything_that_is_wrong_is_told_beside_its_field(browser: Browser) -> 
     assert 'value="12"' in page.text
 
 
-def test_a_number_that_is_taken_is_told(browser: Browser, api: Api) -> None:
+def test_a_number_that_is_taken_is_reported(browser: Browser, api: Api) -> None:
     """Expects the form again, and one client."""
     add(api)
     page = browser.post("/admin/clients/new", entered())
@@ -204,7 +205,7 @@ def test_a_number_that_is_taken_is_told(browser: Browser, api: Api) -> None:
 
 
 def test_a_client_is_changed(browser: Browser, api: Api) -> None:
-    """Expects the form with what is, and then what was entered."""
+    """Expects the form to show the present values, and then what was entered."""
     add(api)
     assert 'value="Asia/Tokyo"' in browser.get(f"/admin/clients/{ID}/edit").text
     page = browser.post(f"/admin/clients/{ID}/edit", entered(tags="gold", operator="999"))
@@ -213,8 +214,8 @@ def test_a_client_is_changed(browser: Browser, api: Api) -> None:
     assert (client["tag"], client["operator"], client["opted_out"]) == ("gold", "999", False)
 
 
-def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -> None:
-    """Expects the same page with the new number, its operator, and to be led there by it."""
+def test_a_client_whose_number_changes_stays_the_same(browser: Browser, api: Api) -> None:
+    """Expects the same page with the new number and its operator, and the new number to lead there."""
     add(api)
     page = browser.post(f"/admin/clients/{ID}/edit", entered(phone_number="+79267654321"))
     assert "Changes saved." in text_of(page)
@@ -225,7 +226,7 @@ def test_another_number_leaves_the_client_the_same(browser: Browser, api: Api) -
 
 
 def test_a_client_opts_out_and_in(browser: Browser, api: Api) -> None:
-    """Expects the page to say so, and the rest to stay."""
+    """Expects the page to say so, and everything else to stay."""
     add(api)
     assert "This client gets no mailings." in text_of(browser.post(f"/admin/clients/{ID}/opt-out"))
     assert api.get(f"/api/clients/{ID}").json["opted_out"] is True
@@ -246,12 +247,12 @@ def test_a_client_is_removed_after_a_question(browser: Browser, api: Api) -> Non
 
 @pytest.mark.parametrize("client_id", ["a" * 16, "nobody", "..%2F", "x" * 300])
 @pytest.mark.parametrize("action", ["", "/edit", "/delete"])
-def test_a_client_that_is_none_is_not_found(browser: Browser, client_id: str, action: str) -> None:
-    """Expects 404, whatever stands in the address."""
+def test_a_client_that_does_not_exist_is_not_found(browser: Browser, client_id: str, action: str) -> None:
+    """Expects 404, whatever the address contains."""
     assert browser.get(f"/admin/clients/{client_id}{action}").status == 404
 
 
-def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_call: Browser) -> None:
+def test_the_page_of_a_client_shows_every_mailing_to_them(campaign: Campaign, on_call: Browser) -> None:
     """Expects each with its text, state and message, the newest first; also after the client was removed."""
     (client_id, *_others) = campaign.add_clients(3, tag="vip")
     first = campaign.order(text="the first one", clients={"tag": "vip"})
@@ -277,8 +278,8 @@ def test_the_page_of_a_client_shows_every_mailing_to_it(campaign: Campaign, on_c
     assert "the first one" in page.text
 
 
-def test_the_trace_tells_all_in_order(campaign: Campaign, on_call: Browser) -> None:
-    """Expects creation, ledger, call and state of a client, and the same kinds from the mailing and the message."""
+def test_the_full_history_has_everything_in_order(campaign: Campaign, on_call: Browser) -> None:
+    """Expects creation, ledger, call and state of a client, and the same kinds for the mailing and the message."""
     (client_id,) = campaign.add_clients(1)
     mailing_id = campaign.order()
     campaign.finish(mailing_id)

@@ -1,4 +1,4 @@
-"""Conditions on the clients of a mailing: what the form says is what the API has, and stays when it is saved again."""
+"""Conditions on the clients of a mailing: the form shows what the API has, and saving it changes nothing."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ def as_form(fields: dict[str, str]) -> Form:
 
 
 @pytest.mark.parametrize(("row", "node"), ROWS)
-def test_a_row_is_a_condition_and_the_condition_the_row(row: tuple[str, str, str], node: dict[str, Any]) -> None:
-    """Expects the form of a saved filter to say the same filter."""
+def test_a_row_becomes_a_condition_and_the_condition_the_same_row(
+    row: tuple[str, str, str], node: dict[str, Any]
+) -> None:
+    """Expects the form of a saved filter to show the same filter."""
     read = filter_form.read(as_form(form_of(row)))
     made = checked_filter(read)
     assert made == checked_filter(node)
@@ -69,7 +71,7 @@ def test_a_row_is_a_condition_and_the_condition_the_row(row: tuple[str, str, str
 
 
 @pytest.mark.parametrize("how", ["all", "any"])
-def test_several_rows_are_all_or_any_of_them(how: str) -> None:
+def test_several_rows_mean_all_or_any_of_them(how: str) -> None:
     made = checked_filter(filter_form.read(as_form(form_of(*(row for row, _ in ROWS[:5]), how=how))))
     assert made == checked_filter({how: [node for _, node in ROWS[:5]]})
     assert checked_filter(filter_form.read(as_form(filter_form.shown(made)))) == made
@@ -88,7 +90,7 @@ def test_several_rows_are_all_or_any_of_them(how: str) -> None:
         {"all": [{"tag": "a"}] * 11},
     ],
 )
-def test_what_rows_cannot_say_stays_as_it_is_written(node: dict[str, Any]) -> None:
+def test_a_filter_that_rows_cannot_show_stays_as_it_is(node: dict[str, Any]) -> None:
     made = checked_filter(node)
     shown = filter_form.shown(made)
     assert "clients.filter.0.what" not in shown
@@ -98,7 +100,7 @@ def test_what_rows_cannot_say_stays_as_it_is_written(node: dict[str, Any]) -> No
 
 @pytest.fixture
 def planner(browser: Browser, api: Api) -> Browser:
-    """A browser in Moscow, and clients of whom some are old enough."""
+    """A browser in Moscow, and clients some of whom are old enough."""
     for age in (20, 40, 60):
         assert api.post("/api/clients", ClientBodyFactory(tag="vip", attributes={"age": age})).status == 201
     browser.cookies["zone"] = "Europe/Moscow"
@@ -109,7 +111,7 @@ def fields(*rows: tuple[str, str, str]) -> dict[str, str]:
     return {name.replace(".", "__"): value for name, value in form_of(*rows).items()}
 
 
-def test_a_mailing_is_ordered_with_conditions_and_says_so(planner: Browser, api: Api) -> None:
+def test_a_mailing_is_ordered_with_conditions_and_shows_them(planner: Browser, api: Api) -> None:
     mailing_id = create(planner, **fields(("attribute:age", "greater", "30"), ("tag", "is_not", "gold")))
     expected = {"all": [{"attribute": "age", "greater": 30}, {"not": {"tag": ["gold"]}}]}
     clients = api.get(f"/api/mailing/{mailing_id}").json["clients"]
@@ -138,8 +140,8 @@ def test_a_mailing_is_ordered_with_conditions_and_says_so(planner: Browser, api:
         (("no-such", "is", "1"), "is not a known field"),
     ],
 )
-def test_a_wrong_row_is_told_beside_it(planner: Browser, api: Api, row: tuple[str, str, str], told: str) -> None:
-    """Expects the second row to be wrong and the first, with what was entered, to be right."""
+def test_a_wrong_row_is_reported_beside_it(planner: Browser, api: Api, row: tuple[str, str, str], told: str) -> None:
+    """Expects the second row to be marked as wrong, but not the first, which keeps what was entered."""
     reply = planner.post("/admin/mailings/new", entered(**fields(("tag", "is", "vip"), row)), follow=False)
     assert reply.status == 422
     second = html.unescape(reply.text).split('aria-label="Condition 3"')[1].split('role="group"')[0]
@@ -148,7 +150,7 @@ def test_a_wrong_row_is_told_beside_it(planner: Browser, api: Api, row: tuple[st
     assert api.get("/api/mailing").json["total"] == 0
 
 
-def test_json_that_is_wrong_is_told_with_its_path(planner: Browser) -> None:
+def test_wrong_json_is_reported_with_its_path(planner: Browser) -> None:
     for written, told in (('{"all": [{"operator": "9"}]}', "all.0.operator: must be a 3-digit"), ("{", "an object")):
         values = entered() | {"clients.filter.json": written}
         reply = planner.post("/admin/mailings/new", values, follow=False)
@@ -156,7 +158,9 @@ def test_json_that_is_wrong_is_told_with_its_path(planner: Browser) -> None:
         assert told in text_of(reply)
 
 
-def test_the_preview_counts_on_until_all_are_looked_at(planner: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preview_goes_on_counting_until_it_has_looked_at_everybody(
+    planner: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     values = entered(**fields(("attribute:age", "greater", "30")))
     assert "<strong>2</strong> people will get it" in planner.post("/admin/mailings/preview", values).text
     monkeypatch.setattr(audiences, "AT_ONCE", 1)
@@ -172,7 +176,7 @@ def test_the_preview_counts_on_until_all_are_looked_at(planner: Browser, monkeyp
     assert planner.post("/admin/mailings/preview", values | {"counted": "made up"}).status == 200
 
 
-def test_those_who_got_nothing_get_another_one(campaign: Campaign, on_call: Browser) -> None:
+def test_those_who_got_nothing_can_get_another_mailing(campaign: Campaign, on_call: Browser) -> None:
     """Expects exactly those whose messages failed, by the form and by one request, which may be repeated."""
     ended = campaign.give_up(2)
     missed = {one["client"] for one in campaign.api.get(f"/api/messages?mailing={ended}&status=failed").json["rows"]}
@@ -195,7 +199,7 @@ def test_those_who_got_nothing_get_another_one(campaign: Campaign, on_call: Brow
     assert len(rows) == len(missed) == 2
 
 
-def test_only_an_ended_mailing_has_missed_anybody(campaign: Campaign) -> None:
+def test_only_an_ended_mailing_offers_another_to_those_it_missed(campaign: Campaign) -> None:
     campaign.add_clients(1)
     body = MailingBodyFactory()
     scheduled = campaign.api.post(

@@ -1,4 +1,4 @@
-"""The list of mailings: a mailing that was sent, and half of it not delivered, looks like that."""
+"""The list of mailings shows it if a mailing was sent, but half of it was not delivered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.support.receipts import delivered, tell, undelivered
 WORKERS = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
 
 
-def test_the_list_tells_what_became_of_messages() -> None:
-    """Expects nothing if no receipts are wanted."""
+def test_the_list_shows_what_was_delivered() -> None:
+    """Expects nothing about delivery if receipts are off."""
     for wanted in (True, False):
         with new_campaign(
             workers_of=WORKERS, gateway_receipts=wanted, public_url="https://service.example"

@@ -1,4 +1,5 @@
-"""/admin/clients/import and /export: clients from CSV, with progress and what was rejected, and as CSV."""
+"""/admin/clients/import and /export: importing clients from CSV, with progress and rejected rows, and exporting
+them."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ HEADER = "phone_number,tag\n"
 
 
 def begun(browser: Browser, text: str, query: str = "") -> str:
-    """Upload a file, or a part of one; the path of the page that follows it."""
+    """Upload a file, or a part of one; returns the path of the page that follows the import."""
     browser.get("/admin/clients/import")
     answer = browser.upload(f"/admin/clients/import?{query}", text)
     assert answer.status == 200, text_of(answer)
@@ -42,7 +43,7 @@ def start(browser: Browser, path: str) -> None:
 
 
 def test_a_file_is_checked_and_then_followed_until_it_is_in(campaign: Campaign, on_call: Browser) -> None:
-    """Expects what would change and a button with the number first, and then the part that refreshes until the end."""
+    """Expects what would change and a button with the number first, and then a part that refreshes until the end."""
     campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234567", tag="vip"))
     path = begun(on_call, "Mobile,Tag,Plan\n+79161234567,vip,x\n+79161234568,vip,y\n12,,z\n", "file_name=June.csv")
     campaign.simulation.run_for(60)
@@ -76,14 +77,14 @@ def look(browser: Browser, raw: bytes, query: str = "") -> Reply:
 
 
 def mapping(page: Reply) -> dict[str, tuple[str, str]]:
-    """By the name of each column, the field that is chosen and the one that its name says."""
+    """For each column, by name, the chosen field and the one that the column's name suggests."""
     selects = re.findall(r'data-column="([^"]*)" data-proposed="([^"]*)">(.*?)</select>', page.text, re.DOTALL)
     chosen = r'value="([^"]*)" selected'
     return {name: (re.findall(chosen, options)[0], by_name) for name, by_name, options in selects}
 
 
-def test_who_takes_an_external_id_after_the_check_is_told_of(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the part that follows the import to say that the page has more rejected rows now, and lead to them."""
+def test_an_external_id_that_was_taken_after_the_check_is_reported(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the progress to say that more rows are rejected now than the page shows, and to link to them."""
     path = begun(on_call, "phone_number,external_id\n+79161234567,crm-1\n+79161234568,crm-2\n")
     campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+79161234569", external_id="crm-2"))
     start(on_call, path)
@@ -97,7 +98,7 @@ def test_who_takes_an_external_id_after_the_check_is_told_of(campaign: Campaign,
 
 
 def test_a_column_may_become_an_attribute(browser: Browser) -> None:
-    """Expects every column to be offered as one, and one of an export of ours to be proposed as such."""
+    """Expects this choice for every column, and the columns of our own export to be recognised."""
     page = look(browser, b"phone_number,First Name,attributes.age,1\n+79161234567,Anna,30,x\n").text
     assert '<option value="attributes.first_name">Attribute first_name</option>' in page
     assert '<option value="attributes.age" selected>Attribute age</option>' in page
@@ -105,7 +106,7 @@ def test_a_column_may_become_an_attribute(browser: Browser) -> None:
 
 
 def test_a_file_is_looked_at_first(browser: Browser) -> None:
-    """Expects encoding, separator, first rows, and a field for each column; each can be overruled."""
+    """Expects encoding, separator, first rows, and a field for each column; each can be changed."""
     browser.get("/admin/clients/import")
     raw = "Номер;Имя;Метка\n+79161234567;Анна;вип\n".encode("cp1251")
     page = look(browser, raw)
@@ -128,8 +129,8 @@ def test_a_file_is_looked_at_first(browser: Browser) -> None:
 @pytest.mark.parametrize(
     ("raw", "told"), [(b"%PDF-1.7", "it is a PDF"), (b"phone_number\n" + b"\xff", "cp1252"), (b"", "")]
 )
-def test_what_is_seen_of_a_file_may_be_little(browser: Browser, raw: bytes, told: str) -> None:
-    """Expects another kind to be named; a piece that ends in the middle of a letter, or nothing, is not an error."""
+def test_the_beginning_of_a_file_may_be_too_little_to_read(browser: Browser, raw: bytes, told: str) -> None:
+    """Expects files of another kind to be named; a piece that ends inside a letter, or is empty, is no error."""
     browser.get("/admin/clients/import")
     page = look(browser, raw)
     assert page.status == (422 if "PDF" in told else 200)
@@ -147,7 +148,7 @@ def test_a_sample_is_small_and_comes_from_our_own_page(browser: Browser) -> None
 
 
 def test_a_workbook_becomes_csv_piece_by_piece(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects whole rows, each once, and nothing after the last; what is no workbook is named."""
+    """Expects whole rows, each once, and nothing after the last; a file that is no workbook is named."""
     monkeypatch.setattr(imports, "PIECE", 50)
     browser.get("/admin/clients/import")
     raw = workbook([["phone_number", "tag"], *([79160000000 + n, "мир"] for n in range(9))])
@@ -164,7 +165,7 @@ def test_a_workbook_becomes_csv_piece_by_piece(browser: Browser, monkeypatch: py
 
 
 def test_the_sheets_of_a_workbook_are_offered(browser: Browser) -> None:
-    """Expects their names beside the rows of the one that is asked for, and an error that names them."""
+    """Expects their names beside the rows of the chosen sheet, and an error that lists them."""
     browser.get("/admin/clients/import")
     raw = workbook([["phone_number"]], more={"Март": [["tag"]]})
     answer = browser.send_bytes("/admin/clients/import/workbook", raw)
@@ -175,8 +176,8 @@ def test_the_sheets_of_a_workbook_are_offered(browser: Browser) -> None:
     assert (answer.status, "List, Март" in answer.text) == (422, True)
 
 
-def test_columns_that_a_user_told_of_are_remembered(browser: Browser, operators_browser: Browser) -> None:
-    """Expects them for the next file with the same columns in any order, of that user only, until told otherwise."""
+def test_the_choice_of_columns_is_remembered(browser: Browser, operators_browser: Browser) -> None:
+    """Expects it for that user's next file with the same columns, in any order, until they choose otherwise."""
     text = "Mobile,Plan,Kind\n+79161234567,gold,b\n"
     told = [("column", "tag:Plan")]
     assert "Plan Tag" in text_of(browser.get(begun(browser, text, urlencode(told))))
@@ -189,8 +190,8 @@ def test_columns_that_a_user_told_of_are_remembered(browser: Browser, operators_
     assert mapping(look(browser, again))["Plan"] == ("", "")
 
 
-def test_a_part_that_never_came_is_told_and_nothing_is_imported(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the file to be shown as interrupted, without a button, and the start of it to be refused."""
+def test_a_missing_part_is_reported_and_nothing_is_imported(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the file to be shown as interrupted, without a button, and the import not to start."""
     first = begun(on_call, HEADER + "+79161234567,x\n", "parts=2&file_name=half.csv")
     page = on_call.get(first)
     assert "1 of 2 parts have arrived. Send the missing parts" in text_of(page)
@@ -224,13 +225,13 @@ def test_rejected_rows_are_downloaded_in_the_language_of_the_page(browser: Brows
     assert "/rejected" not in browser.get(fine).text
 
 
-def test_imports_that_there_are_none_of_are_told(browser: Browser) -> None:
-    """Expects the way to the first one."""
+def test_an_empty_list_of_imports_says_what_to_do(browser: Browser) -> None:
+    """Expects a link to the first import."""
     assert "Nothing was imported in the last week." in text_of(browser.get("/admin/clients/imports"))
 
 
-def test_what_is_wrong_is_told_row_by_row(browser: Browser) -> None:
-    """Expects row, column and reason, as a spreadsheet counts rows, on pages of their own."""
+def test_errors_are_listed_by_row(browser: Browser) -> None:
+    """Expects row, column and reason, counted as a spreadsheet counts rows, with pages."""
     path = begun(browser, "phone_number,timezone\n12,UTC\n+79161234567,UTC\n13,Mars/Olympus\n")
     page = browser.get(path)
     assert [row[:2] for row in rows_of(page)[1:]] == [
@@ -246,7 +247,7 @@ def test_what_is_wrong_is_told_row_by_row(browser: Browser) -> None:
 
 
 def test_the_parts_of_a_file_are_shown_as_one(browser: Browser) -> None:
-    """Expects sums over the parts, and rows numbered as in the whole file, over pages that cross parts."""
+    """Expects sums over the parts, and rows numbered as in the whole file, with pages that span parts."""
     first = begun(browser, HEADER + "12,x\n+79161234567,x\n", "parts=2")
     begun(browser, HEADER + "13,x\n14,x\n", f"part_of={first.rpartition('/')[2]}&row_offset=2")
     path = f"{first}?"
@@ -267,8 +268,8 @@ def test_the_parts_of_a_file_are_shown_as_one(browser: Browser) -> None:
     assert found == ["2", "4", "5"]
 
 
-def test_a_file_that_says_nothing_of_clients_is_refused(browser: Browser, api: Api) -> None:
-    """Expects the reason at the field of the file, in the language of the page."""
+def test_a_file_without_clients_is_refused(browser: Browser, api: Api) -> None:
+    """Expects the reason beside the file's field, in the language of the page."""
     browser.get("/admin/clients/import")
     answer = browser.upload("/admin/clients/import", "name,age\nx,1\n")
     assert answer.status == 422
@@ -281,21 +282,21 @@ def test_a_file_that_says_nothing_of_clients_is_refused(browser: Browser, api: A
     assert api.get("/api/clients").json["total"] == 0
 
 
-def test_a_file_comes_from_our_own_page_only(browser: Browser, api: Api) -> None:
+def test_a_file_is_accepted_only_from_our_own_page(browser: Browser, api: Api) -> None:
     """Expects 403 without the session's token, and nothing imported."""
     assert browser.upload("/admin/clients/import", HEADER + "+79161234567,x\n", csrf="0" * 64).status == 403
     assert api.queued_units() == []
 
 
-def test_an_import_that_is_none_is_not_found(browser: Browser) -> None:
-    """Expects 404, also for a part of it."""
+def test_an_import_that_does_not_exist_is_not_found(browser: Browser) -> None:
+    """Expects 404, for a part of it as well."""
     browser.get("/admin/clients/import")
     assert browser.get("/admin/clients/imports/nothing").status == 404
     part = "/admin/clients/import?part_of=01ARZ3NDEKTSV4RRFFQ69G5FAV&row_offset=5"
     assert browser.upload(part, HEADER + "12,x\n").status == 404
 
 
-def test_an_export_leads_from_page_to_page(browser: Browser, api: Api) -> None:
+def test_an_export_has_pages(browser: Browser, api: Api) -> None:
     """Expects the clients of the filter once, one header, and links within the admin UI."""
     for tag in ("vip", "vip", "vip", "other"):
         api.post("/api/clients", ClientBodyFactory(tag=tag))
@@ -314,12 +315,13 @@ def test_an_export_leads_from_page_to_page(browser: Browser, api: Api) -> None:
 
 
 def test_nobody_exports_without_a_session(stranger: Browser) -> None:
-    """Expects the form to sign in, and no client."""
+    """Expects the sign-in form, and no client."""
     assert "/admin/login" in stranger.get("/admin/clients/export", follow=False).headers["location"]
 
 
-def test_the_page_asks_for_the_country_and_what_becomes_of_other_values(campaign: Campaign, on_call: Browser) -> None:
-    """Expects both to hold for the file, a country in small letters to be understood, and none that there is not."""
+def test_the_page_asks_for_the_country_and_what_to_do_with_other_values(campaign: Campaign, on_call: Browser) -> None:
+    """Expects both to hold for the file, a country in small letters to be accepted, and an unknown one to be
+    refused."""
     campaign.api.post("/api/clients", ClientBodyFactory(phone_number="+491701234567", tag="vip"))
     form = on_call.get("/admin/clients/import").text
     assert 'name="country"' in form
@@ -335,7 +337,7 @@ def test_the_page_asks_for_the_country_and_what_becomes_of_other_values(campaign
 
 
 def test_numbers_for_one_mailing_lead_to_its_form(campaign: Campaign, on_call: Browser) -> None:
-    """Expects no client, the values that the text can name, exact counts, and a message to each number."""
+    """Expects no new client, the values that the text can use, exact counts, and a message to each number."""
     page = on_call.get("/admin/clients/import?for_mailing=true")
     assert "No client is added or changed." in text_of(page)
     assert 'data-always="for_mailing=true"' in page.text

@@ -1,4 +1,4 @@
-"""What was being written when a session ended: kept, explained, shown again after signing in, and never sent."""
+"""Input in a form when the session ends: kept, explained, shown again after signing in, and never sent by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ME = {"sign-in-username": "admin", "sign-in-password": PASSWORD}
 
 @pytest.fixture
 def asked(browser: Browser) -> Reply:
-    """The answer to a form that was sent after the session had ended."""
+    """The answer to a form that is sent after the session has ended."""
     browser.get(NEW)
     browser.cookies.pop("session")
     return browser.post(NEW, entered(text="Keep <this>", rate_limit="77"), follow=False)
@@ -25,8 +25,8 @@ def made(api: Api) -> int:
     return int(api.get("/api/mailing").json["total"])
 
 
-def test_what_was_written_is_kept_and_shown_again(browser: Browser, api: Api, asked: Reply) -> None:
-    """Expects to be told why, to sign in, to see the form with everything in it, and to have done nothing by that."""
+def test_input_is_kept_and_shown_again(browser: Browser, api: Api, asked: Reply) -> None:
+    """Expects a page that says why, the sign-in, and then the form with all input and nothing done."""
     assert asked.status == 401
     assert "location" not in asked.headers
     assert "Your session has ended. Sign in again: what you wrote is kept" in text_of(asked)
@@ -42,7 +42,7 @@ def test_what_was_written_is_kept_and_shown_again(browser: Browser, api: Api, as
 
 
 def test_a_wrong_password_loses_nothing(browser: Browser, api: Api, asked: Reply) -> None:
-    """Expects the form to sign in again, with what was written in it."""
+    """Expects the sign-in form again, with the input kept."""
     page = browser.post(NEW, carried(asked) | ME | {"sign-in-password": "wrong"}, follow=False)
     assert page.status == 401
     assert "the username or password is wrong" in text_of(page)
@@ -52,7 +52,7 @@ def test_a_wrong_password_loses_nothing(browser: Browser, api: Api, asked: Reply
 
 
 def test_passwords_are_not_kept(browser: Browser) -> None:
-    """Expects none in the page that asks to sign in."""
+    """Expects no password in the page that asks to sign in."""
     browser.get("/admin/users")
     browser.cookies.pop("session")
     fields = {"username": "vera", "password": "a long secret phrase", "role": "operator"}
@@ -62,8 +62,8 @@ def test_passwords_are_not_kept(browser: Browser) -> None:
     assert carried(page) == {"username": "vera", "role": "operator"}
 
 
-def test_nobody_sends_a_form_in_anothers_name(browser: Browser, api: Api, asked: Reply) -> None:
-    """Expects a form of another site to be refused, and who may not see the page to get none of it."""
+def test_nobody_sends_a_form_for_another_user(browser: Browser, api: Api, asked: Reply) -> None:
+    """Expects a form from another site to be refused, and nothing to be shown to a user who may not open the page."""
     reply = browser.post(NEW, entered() | ME, headers={"Origin": "https://evil.example"}, follow=False)
     assert reply.status == 403
     assert "session" not in browser.cookies
@@ -75,7 +75,7 @@ def test_nobody_sends_a_form_in_anothers_name(browser: Browser, api: Api, asked:
 
 
 def test_a_form_of_an_earlier_session_is_shown_again(browser: Browser, api: Api) -> None:
-    """Expects who signed in in another tab to see what they wrote, with nothing done."""
+    """Expects people who signed in in another tab to see what they wrote, with nothing done."""
     browser.get(NEW)
     page = browser.post(NEW, entered(text="Keep <this>"), csrf="0" * 64, follow=False)
     assert page.status == 403

@@ -15,7 +15,7 @@ from tests.support.campaign import Campaign
 
 
 def question(browser: Browser, mailing_id: str, action: str) -> str:
-    """What is asked before an action, by a page whose button does it."""
+    """The question before an action, on a page whose button does it."""
     page = browser.get(f"/admin/mailings/{mailing_id}/{action}")
     assert page.status == 200
     assert f'action="/admin/mailings/{mailing_id}/{action}"' in page.text
@@ -23,7 +23,7 @@ def question(browser: Browser, mailing_id: str, action: str) -> str:
 
 
 def act(browser: Browser, mailing_id: str, action: str) -> str:
-    """Do it; answers where one is led."""
+    """Do it; returns the page that follows."""
     path = f"/admin/mailings/{mailing_id}/{action}"
     reply = browser.post(path, carried(browser.get(path)) | {"step": "send"}, follow=False)
     assert reply.status == 303, text_of(reply)
@@ -31,7 +31,7 @@ def act(browser: Browser, mailing_id: str, action: str) -> str:
 
 
 def status(campaign: Campaign, mailing_id: str) -> str:
-    """Where the mailing stands."""
+    """The mailing's status."""
     return str(campaign.api.get(f"/api/mailing/{mailing_id}").json["status"])
 
 
@@ -47,7 +47,7 @@ def half_sent(campaign: Campaign) -> tuple[str, int]:
 
 
 def test_a_mailing_is_launched_after_a_question(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the people whom it reaches and those left out, nothing done by asking, and then a start at once."""
+    """Expects how many people it reaches and leaves out, nothing done by asking, and then a start at once."""
     campaign.add_clients(5)
     campaign.add_clients(2, opted_out=True)
     mailing_id = campaign.order(text="Now or later", starts_in=timedelta(hours=3))
@@ -63,7 +63,7 @@ def test_a_mailing_is_launched_after_a_question(campaign: Campaign, on_call: Bro
 def test_a_running_mailing_is_paused_and_goes_on(
     campaign: Campaign, on_call: Browser, half_sent: tuple[str, int]
 ) -> None:
-    """Expects who has got it and who waits to be counted in both questions."""
+    """Expects both questions to count who has got it and who waits."""
     mailing_id, sent = half_sent
     asked = question(on_call, mailing_id, "pause")
     assert f"{60 - sent} people will wait until you resume it. {sent} already got it." in asked
@@ -75,7 +75,7 @@ def test_a_running_mailing_is_paused_and_goes_on(
 
 
 def test_a_running_mailing_is_cancelled(campaign: Campaign, on_call: Browser, half_sent: tuple[str, int]) -> None:
-    """Expects those who will not get it to be counted, and to be cancelled."""
+    """Expects those who will not get it to be counted, and their messages to be cancelled."""
     mailing_id, sent = half_sent
     asked = question(on_call, mailing_id, "cancel")
     assert f"Cancel this mailing? Half way {60 - sent} people will not get it. {sent} already got it." in asked
@@ -85,10 +85,8 @@ def test_a_running_mailing_is_cancelled(campaign: Campaign, on_call: Browser, ha
     assert counts["sent"] + counts["cancelled"] == 60
 
 
-def test_a_scheduled_mailing_is_paused_and_cancelled_by_the_number_who_match(
-    campaign: Campaign, on_call: Browser
-) -> None:
-    """Expects the segment's size, for nobody has a message yet."""
+def test_questions_about_a_scheduled_mailing_count_those_who_match(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the segment's size, since nobody has a message yet."""
     campaign.add_clients(7)
     mailing_id = campaign.order(starts_in=timedelta(hours=3))
     assert "7 people will not get it until you resume it." in question(on_call, mailing_id, "pause")
@@ -101,7 +99,7 @@ def test_a_scheduled_mailing_is_paused_and_cancelled_by_the_number_who_match(
 
 
 def test_an_ended_mailing_is_deleted(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the size of the record that goes with it, and the list after."""
+    """Expects the question to say how many messages are deleted with it, and then the list."""
     mailing_id = campaign.send(4)
     asked = question(on_call, mailing_id, "delete")
     assert "The messages to 4 people and their history will be deleted too. This cannot be undone." in asked
@@ -110,8 +108,8 @@ def test_an_ended_mailing_is_deleted(campaign: Campaign, on_call: Browser) -> No
     assert campaign.api.get(f"/api/mailing/{mailing_id}").status == 404
 
 
-def test_what_is_not_possible_any_more_is_told_at_the_question(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the reason, and the question again; 404 for a mailing that is gone."""
+def test_an_action_that_is_no_longer_possible_is_explained(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the question again with the reason; 404 for a mailing that is gone."""
     mailing_id = campaign.send(2)
     on_call.get(f"/admin/mailings/{mailing_id}/pause")
     page = on_call.post(f"/admin/mailings/{mailing_id}/pause")
@@ -135,7 +133,7 @@ def test_what_is_not_possible_any_more_is_told_at_the_question(campaign: Campaig
         ("expired", False, ["delete"]),
     ],
 )
-def test_only_what_can_be_done_is_offered(given: str, launched: bool, actions: list[str]) -> None:
-    """Expects the buttons of each status."""
+def test_only_possible_actions_are_offered(given: str, launched: bool, actions: list[str]) -> None:
+    """Expects the buttons for each status."""
     mailing = MailingFactory(status=MailingStatus(given), launched_at=START if launched else None)
     assert actions_of(mailing) == actions

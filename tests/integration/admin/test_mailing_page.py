@@ -1,4 +1,4 @@
-"""/admin/mailings/{id}: how one mailing stands and went, its ledger, and another try for what failed."""
+"""/admin/mailings/{id}: progress and result of a mailing, its recipients, and the retry of what failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\+7\d{10}")
 
 @pytest.fixture(scope="module")
 def campaign() -> Iterator[Campaign]:
-    """A service that sends, on a virtual clock, for all tests here: each has clients of its own tag."""
+    """A service that sends, on a virtual clock, for all tests here: each has a tag of its own for its clients."""
     with new_campaign() as made:
         yield made
 
@@ -58,8 +58,8 @@ def rows(page: Reply) -> list[str]:
     return [re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", row)).strip() for row in table.split("</tr>")[:-1]]
 
 
-def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call: Browser, troubled: str) -> None:
-    """Expects counts, reasons, chart and history; the text escaped; everybody by their numbers."""
+def test_the_page_of_a_finished_mailing_has_its_results(campaign: Campaign, on_call: Browser, troubled: str) -> None:
+    """Expects counts, reasons, chart and history; the text escaped; all clients by their numbers."""
     page = on_call.get(f"/admin/mailings/{troubled}")
     text = text_of(page)
     for told in (
@@ -82,8 +82,8 @@ def test_a_finished_mailing_tells_what_became_of_it(campaign: Campaign, on_call:
     assert len(set(NUMBER.findall(page.text))) == 10
 
 
-def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
-    """Expects window, hours, segment, rate and choices of a mailing that waits, and who is to come."""
+def test_a_mailing_is_shown_as_ordered_in_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
+    """Expects window, hours, segment, rate and choices of a mailing that waits, and how many people match."""
     hours = {"from": "09:00", "until": "21:00", "policy": "skip"}
     fields = {"rate_limit": 30, "local_window": hours, "on_unknown": "hold", "late": "skip"}
     start, end = "2026-05-02T09:00:00Z", "2026-05-02T19:00:00Z"
@@ -107,10 +107,10 @@ def test_what_was_ordered_is_told_in_the_operators_zone(campaign: Campaign, on_c
         (("cancel",), ["delete"]),
     ],
 )
-def test_only_what_can_be_done_is_offered(
+def test_only_possible_actions_are_offered(
     steps: tuple[str, ...], offered: list[str], campaign: Campaign, on_call: Browser
 ) -> None:
-    """Expects the questions that the state of the mailing allows."""
+    """Expects the questions that the mailing's state allows."""
     mailing_id = order(campaign, "steered", 1, start_time=campaign.api.ahead(hours=5))
     for step in steps:
         assert campaign.api.post(f"/api/mailing/{mailing_id}/{step}").status == 200
@@ -120,7 +120,7 @@ def test_only_what_can_be_done_is_offered(
 
 
 def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call: Browser) -> None:
-    """Expects everything that moves in one part, with one time, the page of recipients too; at the end it stops."""
+    """Expects everything that changes in one part, with one time, the page of recipients too; at the end it stops."""
     mailing_id = order(campaign, "followed", 40, rate_limit=1)
     campaign.simulation.run_for(20)
     path = f"/admin/mailings/{mailing_id}"
@@ -142,7 +142,7 @@ def test_a_running_mailing_is_followed_until_it_ends(campaign: Campaign, on_call
 
 
 def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the whole section with its filter in place of the words that there are none yet."""
+    """Expects the whole section with its filter instead of the words that there are none yet."""
     mailing_id = order(
         campaign, "soon", 2, start_time=campaign.api.ahead(minutes=5), end_time=campaign.api.ahead(hours=5)
     )
@@ -157,7 +157,7 @@ def test_recipients_appear_when_the_mailing_starts(campaign: Campaign, on_call: 
     assert part.count("hx-swap-oob") == 3
 
 
-def test_a_pause_and_another_try_stand_in_the_history(campaign: Campaign, on_call: Browser) -> None:
+def test_the_history_has_pauses_and_retries(campaign: Campaign, on_call: Browser) -> None:
     """Expects each change of state once, in order."""
     mailing_id = order(campaign, "paused", 8, rate_limit=1)
     campaign.simulation.gateway.script = lambda gateway_id, nth: REFUSED
@@ -176,8 +176,8 @@ def test_a_pause_and_another_try_stand_in_the_history(campaign: Campaign, on_cal
     assert told == ["Created", "Started", "Paused", "Resumed", "Finished", "Reopened", "Finished"]
 
 
-def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str) -> None:
-    """Expects the rows of that status with their reason, a link to each message, and the counts beside the choices."""
+def test_the_recipients_are_filtered_by_status(on_call: Browser, troubled: str) -> None:
+    """Expects the rows of that status with their reason, links to the messages, and counts beside the choices."""
     page = on_call.get(f"/admin/mailings/{troubled}?status=failed")
     assert len(rows(page)) == 2
     assert all(re.fullmatch(r"\+7\d{10} failed 2 Mar 2026, \S+ 1 HTTP 400", row) for row in rows(page))
@@ -187,7 +187,7 @@ def test_the_ledger_can_be_narrowed_to_a_status(on_call: Browser, troubled: str)
     assert "No recipients have this status." in text_of(on_call.get(f"/admin/mailings/{troubled}?status=expired"))
 
 
-def test_the_ledger_has_pages(on_call: Browser, troubled: str) -> None:
+def test_the_recipients_have_pages(on_call: Browser, troubled: str) -> None:
     """Expects every row once, and the filter to be kept."""
     seen: list[str] = []
     path = f"/admin/mailings/{troubled}?status=unknown&limit=2"
@@ -200,7 +200,7 @@ def test_the_ledger_has_pages(on_call: Browser, troubled: str) -> None:
 
 
 def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browser, troubled: str) -> None:
-    """Expects the message's page, whichever way the number is written; the number in no address."""
+    """Expects the message's page, however the number is written, and no number in any address."""
     message = campaign.api.get("/api/messages", query={"mailing": troubled, "limit": 1}).json["rows"][0]
     path = f"/admin/mailings/{troubled}/find"
     on_call.get(f"/admin/mailings/{troubled}")
@@ -218,7 +218,9 @@ def test_one_person_is_found_by_number_or_id(campaign: Campaign, on_call: Browse
         ("", "is neither a phone number"),
     ],
 )
-def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, on_call: Browser, troubled: str) -> None:
+def test_a_person_who_is_not_found_is_reported_beside_the_field(
+    sought: str, told: str, on_call: Browser, troubled: str
+) -> None:
     """Expects the page again with what was typed."""
     page = on_call.post(f"/admin/mailings/{troubled}/find", {"sought": sought})
     assert page.status == 422
@@ -226,8 +228,8 @@ def test_who_is_not_found_is_told_beside_the_field(sought: str, told: str, on_ca
     assert f'name="sought" type="text" value="{sought}"' in page.text
 
 
-def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, on_call: Browser, troubled: str) -> None:
-    """Expects the pages, one after the other, to be the API's file, led by a path of this session."""
+def test_the_recipients_are_exported_as_the_api_does(campaign: Campaign, on_call: Browser, troubled: str) -> None:
+    """Expects all pages together to be the API's file, at a path for this session."""
     whole, path = "", f"/admin/mailings/{troubled}/export?limit=4"
     while path:
         page = on_call.get(path)
@@ -238,8 +240,8 @@ def test_the_ledger_is_exported_as_the_api_does(campaign: Campaign, on_call: Bro
     assert whole.count("\n") == 11
 
 
-def test_retrying_asks_first_and_says_how_many(on_call: Browser, troubled: str) -> None:
-    """Expects the number of the failed, and those of unknown outcome only by a choice that warns."""
+def test_a_retry_asks_first_and_says_how_many(on_call: Browser, troubled: str) -> None:
+    """Expects the number of failed messages, and those of unknown outcome only after a choice with a warning."""
     text = text_of(on_call.get(f"/admin/mailings/{troubled}"))
     assert "4 of 10 people got it. 3 did not, mostly because: HTTP 400. Of 3 it is not known. You can retry" in text
     question = text_of(on_call.get(f"/admin/mailings/{troubled}/retry"))
@@ -247,8 +249,8 @@ def test_retrying_asks_first_and_says_how_many(on_call: Browser, troubled: str) 
     assert "Also retry 3 messages that may have been sent The gateway may have sent them" in question
 
 
-def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the failed ones first; then, by choice only, those whose outcome is unknown."""
+def test_only_failed_messages_are_retried(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the failed ones first; then, only by choice, those whose outcome is unknown."""
     answers = iter([REFUSED, UNKNOWN, OK])
     campaign.simulation.gateway.script = lambda gateway_id, nth: next(answers)
     mailing_id = order(campaign, "again", 3, on_unknown="hold")
@@ -263,8 +265,8 @@ def test_what_failed_is_tried_again_and_nothing_else(campaign: Campaign, on_call
     assert "Retry" not in text_of(on_call.get(path))
 
 
-def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the question again where only unknown ones are left and these were not chosen."""
+def test_a_retry_of_unknown_ones_only_has_to_be_chosen(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the question again if only messages of unknown outcome are left and were not chosen."""
     campaign.simulation.gateway.script = lambda gateway_id, nth: UNKNOWN
     mailing_id = order(campaign, "doubtful", 1, on_unknown="hold")
     campaign.finish(mailing_id)
@@ -276,7 +278,7 @@ def test_nothing_certain_to_retry_is_told_beside_the_choice(campaign: Campaign, 
 
 
 def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign, on_call: Browser) -> None:
-    """Expects no offer, and an answer that says why if it is asked for anyway."""
+    """Expects no offer, and an answer that says why if it is requested anyway."""
     campaign.simulation.gateway.script = lambda gateway_id, nth: REFUSED
     mailing_id = order(campaign, "closed", 1, end_time=campaign.api.ahead(minutes=2))
     campaign.finish(mailing_id)
@@ -288,8 +290,8 @@ def test_a_mailing_whose_window_has_closed_cannot_be_retried(campaign: Campaign,
     assert "the end of this mailing has passed" in text_of(page)
 
 
-def test_a_mailing_that_is_none_is_not_found(on_call: Browser) -> None:
-    """Expects 404 for every part of it."""
+def test_a_mailing_that_does_not_exist_is_not_found(on_call: Browser) -> None:
+    """Expects 404 for every page and part of it."""
     for path in ("", "/now", "/retry"):
         assert on_call.get(f"/admin/mailings/{'0' * 26}{path}").status == 404
     assert on_call.post(f"/admin/mailings/{'0' * 26}/find", {"sought": "+79161234567"}).status == 404
@@ -307,8 +309,8 @@ def test_why_a_mailing_was_paused_automatically_is_in_its_history(campaign: Camp
     assert [one["paused_for"] for one in events if one["status"] in ("running", "paused")] == [None, "budget"]
 
 
-def test_all_texts_of_a_mailing_are_shown_as_a_phone_shows_them(campaign: Campaign, on_call: Browser) -> None:
-    """Expects a bubble for each language, escaped, and the share of people that got it in one large number."""
+def test_all_texts_of_a_mailing_are_shown_as_on_a_phone(campaign: Campaign, on_call: Browser) -> None:
+    """Expects a bubble for each language, escaped, and the share of people who got it as one large number."""
     texts = {"de": "Hallo <b>du</b>", "ru": "Привет"}
     mailing_id = campaign.send(4, text="Hello", texts=texts)
     page = on_call.get(f"/admin/mailings/{mailing_id}").text

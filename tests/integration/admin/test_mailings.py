@@ -18,7 +18,7 @@ NEW = "/admin/mailings/new"
 
 @pytest.fixture
 def planner(browser: Browser, api: Api) -> Browser:
-    """A browser in Moscow, and five clients: three of them VIPs, of whom one has opted out."""
+    """A browser in Moscow, and five clients: three VIPs, one of whom has opted out."""
     for number in range(5):
         fields = {"tag": "vip" if number < 3 else "regular", "timezone": ("Europe/Moscow", "Asia/Tokyo")[number % 2]}
         assert api.post("/api/clients", ClientBodyFactory(opted_out=number == 2, **fields)).status == 201
@@ -27,7 +27,7 @@ def planner(browser: Browser, api: Api) -> Browser:
 
 
 def entered(**fields: str) -> dict[str, str]:
-    """What is entered into the form; times are Moscow's, where it is noon now."""
+    """The input in the form; times are Moscow's, where it is noon now."""
     return {
         "text": "Sale on Monday",
         "clients.tag": "vip",
@@ -46,7 +46,7 @@ def entered(**fields: str) -> dict[str, str]:
 
 
 def create(browser: Browser, **fields: str) -> str:
-    """Order a mailing by the form as it is shown, and by the page that comes after it; answers its id."""
+    """Order a mailing by the form as it is shown, and by the page that follows; returns its id."""
     key = re.search(r'name="key" value="([^"]+)"', browser.get(NEW).text)
     assert key
     reply = browser.post(NEW, entered(**fields) | {"key": key[1]}, follow=False)
@@ -58,14 +58,14 @@ def create(browser: Browser, **fields: str) -> str:
 
 
 def revision(browser: Browser, mailing_id: str) -> str:
-    """What the form of a mailing carries along."""
+    """The revision that the form of a mailing carries along."""
     found = re.search(r'name="revision" value="(\d+)"', browser.get(f"/admin/mailings/{mailing_id}/edit").text)
     assert found
     return found[1]
 
 
 def error_of(page: Reply, field: str) -> str:
-    """What stands beside a field, "" if nothing does."""
+    """The error beside a field, or ""."""
     found = re.search(rf'id="field-{field.replace(".", "-")}-error">([^<]*)<', page.text)
     return found[1] if found else ""
 
@@ -74,7 +74,7 @@ def error_of(page: Reply, field: str) -> str:
 
 
 def test_an_empty_list_says_what_a_mailing_is(browser: Browser) -> None:
-    """Expects a word about it, and a way to make one."""
+    """Expects a sentence about it, and a link to create one."""
     page = browser.get("/admin/mailings")
     assert "A mailing sends one text to a group of clients" in text_of(page)
     assert 'href="/admin/mailings/new"' in page.text
@@ -97,8 +97,8 @@ def test_mailings_are_listed_with_their_window_and_counts(campaign: Campaign, on
     assert page.index("The second one") < page.index("The first one")
 
 
-def test_the_list_is_filtered_by_status_and_turned_page_by_page(planner: Browser, api: Api) -> None:
-    """Expects only the chosen status, each once over the pages, and the filter kept on the way."""
+def test_the_list_is_filtered_by_status_and_paged(planner: Browser, api: Api) -> None:
+    """Expects only the chosen status, each mailing once over all pages, and the filter to be kept."""
     for number in range(7):
         body = MailingBodyFactory(text=f"number {number}", starts_in=timedelta(hours=1 + number))
         mailing = api.post("/api/mailing", body).json["id"]
@@ -122,7 +122,7 @@ def test_the_list_is_filtered_by_status_and_turned_page_by_page(planner: Browser
 
 
 def test_a_mailing_is_ordered_in_the_operators_zone(planner: Browser, api: Api) -> None:
-    """Expects 15:00 in Moscow to be noon UTC, every field to be taken, and the maker to be noted."""
+    """Expects 15:00 in Moscow to be noon UTC, every field to be saved, and the user to be noted."""
     mailing_id = create(
         planner,
         text="Hello\r\nthere",
@@ -174,10 +174,10 @@ def test_empty_fields_mean_everybody_at_any_hour(planner: Browser, api: Api) -> 
         ({"on_unknown": "guess"}, "on_unknown", "must be"),
     ],
 )
-def test_what_is_wrong_is_told_beside_its_field(
+def test_errors_are_reported_beside_their_fields(
     planner: Browser, api: Api, fields: dict[str, str], field: str, told: str
 ) -> None:
-    """Expects the input kept, nothing ordered, and each error at the field which is meant."""
+    """Expects the input kept, nothing ordered, and each error beside its own field."""
     planner.get(NEW)
     page = planner.post(NEW, entered(**{"text": "Keep <this>", "rate_limit": "77", **fields}))
     assert page.status == 422
@@ -187,7 +187,7 @@ def test_what_is_wrong_is_told_beside_its_field(
     assert api.get("/api/mailing").json["total"] == 0
 
 
-def test_all_errors_are_told_at_once(planner: Browser) -> None:
+def test_all_errors_are_reported_at_once(planner: Browser) -> None:
     """Expects those of times and those of other fields on the same page."""
     planner.get(NEW)
     page = planner.post(NEW, entered(text="", start_time="soon", rate_limit="0", clients__operator="1"))
@@ -206,14 +206,15 @@ def test_a_form_that_is_sent_twice_orders_one_mailing(planner: Browser, api: Api
 
 
 def key_of(page: Reply) -> str:
-    """What the form names its request by."""
+    """The idempotency key in the form."""
     found = re.search(r'name="key" value="([^"]+)"', page.text)
     assert found
     return found[1]
 
 
 def test_a_form_that_was_used_for_another_mailing_gets_a_new_key(planner: Browser, api: Api) -> None:
-    """Expects who went back and changed the text to be told what is made already, and the next press to make theirs."""
+    """Expects people who went back and changed the text to learn what was created before, and to get their mailing
+    with the next try."""
     key = key_of(planner.get(NEW))
     planner.post(NEW, entered(text="The first") | {"key": key})
     page = planner.post(NEW, entered(text="Keep <this>") | {"key": key})
@@ -234,8 +235,8 @@ def test_a_form_that_is_shown_again_for_another_reason_keeps_its_key(planner: Br
     assert key_of(planner.post(NEW, entered(text="") | {"key": key})) == key
 
 
-def test_an_hour_that_comes_twice_is_asked_for_and_taken(planner: Browser, api: Api) -> None:
-    """Expects an error with a choice of two, in the zone that the form was filled in with, and then the chosen one."""
+def test_an_hour_that_comes_twice_has_to_be_chosen(planner: Browser, api: Api) -> None:
+    """Expects an error with a choice of two, in the zone in which the form was filled in, and then the chosen hour."""
     fields = {"zone": "Europe/Berlin", "start_time": "2026-10-25T02:30", "end_time": "2026-10-25T05:00"}
     planner.get(NEW)
     page = planner.post(NEW, entered(**fields))
@@ -246,8 +247,8 @@ def test_an_hour_that_comes_twice_is_asked_for_and_taken(planner: Browser, api: 
     assert api.get(f"/api/mailing/{mailing_id}").json["start_time"] == "2026-10-25T01:30:00.000Z"
 
 
-def test_a_copy_begins_with_everything_but_the_times(planner: Browser) -> None:
-    """Expects text, clients and rate to stand in the form, and a window that lies ahead."""
+def test_a_copy_has_everything_but_the_times(planner: Browser) -> None:
+    """Expects text, clients and rate in the form, and a window in the future."""
     mailing_id = create(planner, text="Sale & more", rate_limit="250", clients__operator="916")
     planner.api.pass_time(days=3)
     page = planner.get(f"{NEW}?like={mailing_id}").text
@@ -258,7 +259,7 @@ def test_a_copy_begins_with_everything_but_the_times(planner: Browser) -> None:
     assert planner.get(f"{NEW}?like=01ARZ3NDEKTSV4RRFFQ69G5FAV").status == 404
 
 
-def test_tags_are_suggested_with_their_clients(planner: Browser) -> None:
+def test_tags_are_suggested_with_their_number_of_clients(planner: Browser) -> None:
     """Expects the largest first."""
     page = planner.get(NEW).text
     assert re.findall(r'data-add="(\w+)".*?class="note">(\d)<', page) == [("vip", "3"), ("regular", "2")]
@@ -268,14 +269,15 @@ def test_tags_are_suggested_with_their_clients(planner: Browser) -> None:
 
 
 def previewed(browser: Browser, **fields: str) -> str:
-    """What the preview says, in one line."""
+    """The text of the preview, in one line."""
     page = browser.post("/admin/mailings/preview", entered(**fields), headers={"HX-Request": "true"})
     assert page.status == 200
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.text))
 
 
 def test_the_preview_counts_people_and_parts(planner: Browser) -> None:
-    """Expects who opted out to be told apart, SMS parts with what still fits, and time zones as a chart."""
+    """Expects opted-out people to be counted separately, SMS parts with the room that is left, and a chart of time
+    zones."""
     said = previewed(planner, text="Привет")
     assert "2 people will get it" in said
     assert "3 clients match" in said
@@ -287,7 +289,7 @@ def test_the_preview_counts_people_and_parts(planner: Browser) -> None:
 
 
 def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> None:
-    """Expects the end at a given rate, a warning if the window is too short, and no guess without a rate."""
+    """Expects the end at a given rate, a warning if the window is too short, and no estimate without a rate."""
     assert "It is sent as fast as the gateway accepts it, from 2 Mar 2026, 15:00 to 2 Mar 2026, 21:30" in previewed(
         planner
     )
@@ -298,7 +300,7 @@ def test_the_preview_says_whether_it_will_finish(planner: Browser, api: Api) -> 
     assert "It will not finish in time. At 1 per second it takes 2 min." in said
 
 
-def test_the_preview_counts_what_can_be_counted(planner: Browser, api: Api) -> None:
+def test_an_incomplete_form_has_a_preview(planner: Browser, api: Api) -> None:
     """Expects the number of people although the text or a time is still missing, and nothing to be ordered."""
     assert "2 people will get it" in previewed(planner, text="", start_time="", rate_limit="x")
     said = previewed(planner, clients__operator="12", end_time="2026-03-01T00:00")
@@ -313,7 +315,7 @@ def test_the_preview_counts_what_can_be_counted(planner: Browser, api: Api) -> N
 
 
 def test_a_mailing_that_has_not_begun_is_changed(planner: Browser, api: Api) -> None:
-    """Expects the form to show it in the operator's zone, and every field to be set."""
+    """Expects the form to show it in the operator's zone, and to change every field."""
     mailing_id = create(planner, rate_limit="5")
     page = planner.get(f"/admin/mailings/{mailing_id}/edit")
     assert 'value="2026-03-02T15:00"' in page.text
@@ -326,8 +328,8 @@ def test_a_mailing_that_has_not_begun_is_changed(planner: Browser, api: Api) -> 
     assert (changed["text"], changed["rate_limit"], changed["end_time"]) == ("Better", None, "2026-03-03T07:00:00.000Z")
 
 
-def test_a_change_does_not_undo_that_of_another(planner: Browser, api: Api) -> None:
-    """Expects to be told, the input kept, and the other's change to stand."""
+def test_a_change_does_not_undo_somebody_elses(planner: Browser, api: Api) -> None:
+    """Expects an error with the input kept, and the other user's change to stay."""
     mailing_id = create(planner)
     before = revision(planner, mailing_id)
     api.patch(f"/api/mailing/{mailing_id}", {"text": "Theirs"})
@@ -338,8 +340,8 @@ def test_a_change_does_not_undo_that_of_another(planner: Browser, api: Api) -> N
     assert api.get(f"/api/mailing/{mailing_id}").json["text"] == "Theirs"
 
 
-def test_of_a_running_mailing_only_name_end_rate_and_budget_are_changed(campaign: Campaign, on_call: Browser) -> None:
-    """Expects four fields, whatever is sent to others; of a paused one another, and of a cancelled one none."""
+def test_a_running_mailing_can_change_only_name_end_rate_and_budget(campaign: Campaign, on_call: Browser) -> None:
+    """Expects four fields, whatever other fields are sent; another one if it is paused, and none if it is cancelled."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1)
     campaign.simulation.run_for(5)
@@ -358,8 +360,8 @@ def test_of_a_running_mailing_only_name_end_rate_and_budget_are_changed(campaign
     assert on_call.get(path, follow=False).headers["location"] == f"/admin/mailings/{mailing_id}"
 
 
-def test_the_end_of_a_finished_mailing_is_moved_and_the_rest_tried_again(campaign: Campaign, on_call: Browser) -> None:
-    """Expects end and budget, and then the way to send to those for whom there was no time."""
+def test_a_finished_mailing_gets_another_end_and_the_rest_is_retried(campaign: Campaign, on_call: Browser) -> None:
+    """Expects end and budget to change, and then a link to send to those for whom there was no time."""
     campaign.add_clients(60)
     mailing_id = campaign.order(rate_limit=1, end_time=campaign.api.ahead(seconds=20))
     campaign.simulation.run_for(30)

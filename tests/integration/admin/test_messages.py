@@ -1,4 +1,4 @@
-"""/admin/messages: finding messages, and all that is known of one."""
+"""/admin/messages: finding messages, and everything that is known about one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SILENT = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 
 @pytest.fixture(scope="module")
 def campaign() -> Iterator[Campaign]:
-    """Two mailings to the same three people. One got nothing of the first; the second went well."""
+    """Two mailings to the same three people. One person got nothing of the first; the second went well."""
     with new_campaign() as made:
         doomed: set[int] = set()
 
@@ -37,13 +37,13 @@ def campaign() -> Iterator[Campaign]:
 
 @pytest.fixture(scope="module")
 def given_up(campaign: Campaign) -> dict[str, str]:
-    """The message that nobody got, as the API shows it."""
+    """The failed message, as the API shows it."""
     (row,) = campaign.api.get("/api/messages", query={"status": "unknown"}).json["rows"]
     return dict(row)
 
 
-def test_messages_are_listed_the_newest_mailing_first(on_call: Browser) -> None:
-    """Expects the mailing's text, state and attempts of each, and everybody by their numbers."""
+def test_messages_are_listed_with_the_newest_mailing_first(on_call: Browser) -> None:
+    """Expects the mailing's text, state and attempts of each, and all clients by their numbers."""
     page = on_call.get("/admin/messages")
     text = text_of(page)
     assert text.count("The second mailing sent") == 3
@@ -55,8 +55,8 @@ def test_messages_are_listed_the_newest_mailing_first(on_call: Browser) -> None:
     assert len(re.findall(r">\+7\d{10}<", page.text)) == 6
 
 
-def test_messages_are_narrowed_and_paged(on_call: Browser, given_up: dict[str, str]) -> None:
-    """Expects filters to be kept from page to page, and to be told."""
+def test_messages_are_filtered_and_paged(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects filters to be shown, and kept from page to page."""
     seen, path = [], f"/admin/messages?mailing={given_up['mailing']}&status=sent&limit=1"
     while path:
         page = on_call.get(path)
@@ -69,8 +69,8 @@ def test_messages_are_narrowed_and_paged(on_call: Browser, given_up: dict[str, s
     assert "No messages match." in text_of(on_call.get("/admin/messages?status=cancelled"))
 
 
-def test_what_is_typed_is_found(on_call: Browser, given_up: dict[str, str]) -> None:
-    """Expects the way to a message, to the messages of a mailing, and to those of a client by id or number."""
+def test_the_search_finds_messages_mailings_and_clients(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects it to lead to a message, to the messages of a mailing, and to those of a client by id or number."""
     on_call.get("/admin/messages")
     client = f"/admin/messages?client={given_up['client']}"
     for sought, place in (
@@ -87,7 +87,7 @@ def test_what_is_typed_is_found(on_call: Browser, given_up: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize("sought", ["nobody", "", "123", f"{'0' * 26}-{client_id_for('+79160000000')}"])
-def test_what_is_found_nowhere_is_told_beside_the_field(sought: str, on_call: Browser) -> None:
+def test_a_search_without_a_result_is_reported_beside_the_field(sought: str, on_call: Browser) -> None:
     """Expects the page again with what was typed."""
     page = on_call.post("/admin/messages/find", {"sought": sought})
     assert page.status == 422
@@ -95,8 +95,8 @@ def test_what_is_found_nowhere_is_told_beside_the_field(sought: str, on_call: Br
     assert f'value="{sought}"' in page.text
 
 
-def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str]) -> None:
-    """Expects every attempt with its answer and its time, the end, and where everything about it stands."""
+def test_the_page_of_a_message_has_its_history(on_call: Browser, given_up: dict[str, str]) -> None:
+    """Expects every attempt with its answer and its time, the end, and links to everything about it."""
     page = on_call.get(f"/admin/messages/{given_up['id']}")
     text = text_of(page)
     assert f"Message to {given_up['phone_number']} unknown" in text
@@ -114,7 +114,7 @@ def test_one_message_tells_its_story(on_call: Browser, given_up: dict[str, str])
     assert "<i>mailing" not in page.text
 
 
-def test_a_message_that_was_sent_says_so(campaign: Campaign, on_call: Browser) -> None:
+def test_a_sent_message_says_so(campaign: Campaign, on_call: Browser) -> None:
     """Expects one call that was accepted."""
     sent = campaign.api.get("/api/messages", query={"status": "sent", "limit": 1}).json["rows"][0]
     text = text_of(on_call.get(f"/admin/messages/{sent['id']}"))
@@ -123,14 +123,14 @@ def test_a_message_that_was_sent_says_so(campaign: Campaign, on_call: Browser) -
 
 
 def test_the_request_is_shown_without_secrets(on_call: Browser, given_up: dict[str, str]) -> None:
-    """Expects what the gateway is asked with the number masked."""
+    """Expects the request to the gateway with the number masked."""
     page = text_of(on_call.get(f"/admin/messages/{given_up['id']}")).partition("Request to the gateway")[2]
     assert "The first <i>mailing</i>" in page
     assert re.search(r"\+7\*{8}\d\d", page)
 
 
 def test_the_page_of_a_message_has_its_text(on_call: Browser, campaign: Campaign, given_up: dict[str, str]) -> None:
-    """Expects it as it was sent, and a sentence if it is not known."""
+    """Expects it as it was sent, or a sentence if it is not known."""
     page = text_of(on_call.get(f"/admin/messages/{given_up['id']}"))
     assert "Text as sent The first <i>mailing</i>" in page
     (client,) = campaign.add_clients(1, attributes={"first_name": "Anna"}, tag="named")
@@ -143,14 +143,14 @@ def test_the_page_of_a_message_has_its_text(on_call: Browser, campaign: Campaign
         assert bool(re.search(r'name="forget_values" type="checkbox" value="true" checked', copied)) is not keep
 
 
-def test_a_message_that_is_none_is_not_found(on_call: Browser) -> None:
+def test_a_message_that_does_not_exist_is_not_found(on_call: Browser) -> None:
     """Expects a page that says so."""
     for message_id in ("nothing", f"{'0' * 26}-{client_id_for('+79160000000')}"):
         assert on_call.get(f"/admin/messages/{message_id}").status == 404
 
 
 def test_an_empty_service_says_what_to_do_next(browser: Browser) -> None:
-    """Expects the way to a first mailing."""
+    """Expects a link to a first mailing."""
     page = browser.get("/admin/messages")
     assert "There are no messages yet." in text_of(page)
     assert 'href="/admin/mailings/new"' in page.text

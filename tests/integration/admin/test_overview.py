@@ -1,4 +1,4 @@
-"""/admin: what is going on now, what is next, and how the last day was."""
+"""/admin: what is happening now, what comes next, and how the last day was."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NOW = "/admin/overview/now"
 
 
 def now(browser: Browser) -> str:
-    """What the part that refreshes says, in one line."""
+    """The text of the part that refreshes, in one line."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", browser.get(NOW, headers={"HX-Request": "true"}).text))
 
 
 def test_an_empty_service_says_what_to_do_next(browser: Browser, api: Api) -> None:
-    """Expects clients first, then a mailing, and no empty chart."""
+    """Expects it to suggest clients first, then a mailing, and no empty chart."""
     page = browser.get("/admin")
     assert "First add clients" in text_of(page)
     assert 'href="/admin/clients"' in page.text
@@ -36,8 +36,8 @@ def test_an_empty_service_says_what_to_do_next(browser: Browser, api: Api) -> No
     assert 'href="/admin/mailings/new"' in page.text
 
 
-def test_what_runs_is_shown_with_rate_and_time_left(campaign: Campaign, on_call: Browser) -> None:
-    """Expects a bar of what has ended, and at 2 messages a second what the rest of 100 takes."""
+def test_running_mailings_have_rate_and_time_left(campaign: Campaign, on_call: Browser) -> None:
+    """Expects a bar of what is done, and the time that the rest of 100 takes at 2 messages a second."""
     campaign.add_clients(100)
     campaign.order(text="Sale on Monday", rate_limit=2)
     campaign.simulation.run_for(20)
@@ -53,7 +53,7 @@ def test_what_runs_is_shown_with_rate_and_time_left(campaign: Campaign, on_call:
     assert f"Sent today {done} " in page
 
 
-def test_while_all_sending_is_paused_there_is_no_rate_and_no_time_left(campaign: Campaign, on_call: Browser) -> None:
+def test_there_is_no_rate_and_no_time_left_while_all_sending_is_paused(campaign: Campaign, on_call: Browser) -> None:
     """Expects neither on the overview nor on the mailing's page, and both again once it goes on."""
     campaign.add_clients(40)
     mailing_id = campaign.order(text="Sale on Monday", rate_limit=2)
@@ -68,8 +68,8 @@ def test_while_all_sending_is_paused_there_is_no_rate_and_no_time_left(campaign:
             assert [one is not None for one in found] == [shown, shown], action
 
 
-def test_a_mailing_that_will_not_be_done_in_time_is_marked(campaign: Campaign, on_call: Browser) -> None:
-    """Expects a word about it, and none about one that will."""
+def test_a_mailing_that_will_not_finish_in_time_is_marked(campaign: Campaign, on_call: Browser) -> None:
+    """Expects a warning for it, and none for one that will."""
     campaign.add_clients(100)
     campaign.order(text="too slow", rate_limit=2, lasts=timedelta(seconds=30))
     campaign.order(text="in time", rate_limit=2)
@@ -79,8 +79,8 @@ def test_a_mailing_that_will_not_be_done_in_time_is_marked(campaign: Campaign, o
     assert told == {True: True, False: False}
 
 
-def test_a_paused_mailing_stays_in_sight_without_a_rate(campaign: Campaign, on_call: Browser) -> None:
-    """Expects its bar, and nothing about speed or time."""
+def test_a_paused_mailing_is_shown_without_a_rate(campaign: Campaign, on_call: Browser) -> None:
+    """Expects its bar, but neither rate nor time left."""
     campaign.add_clients(50)
     mailing = campaign.order(rate_limit=2)
     campaign.simulation.run_for(10)
@@ -90,7 +90,7 @@ def test_a_paused_mailing_stays_in_sight_without_a_rate(campaign: Campaign, on_c
 
 
 def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -> None:
-    """Expects what was sent and what failed in its hour, of every mailing, deleted ones too."""
+    """Expects sent and failed messages in their hour, of every mailing, deleted ones too."""
     answers = iter([Answer(Outcome.REFUSED, Cause.http(400), 400)] * 3)
     campaign.simulation.gateway.script = lambda gateway_id, nth: next(answers, OK)
     first = campaign.send(10)
@@ -109,7 +109,7 @@ def test_the_last_day_is_counted_by_hour(campaign: Campaign, on_call: Browser) -
 
 
 def test_today_begins_at_midnight_of_the_operators_zone(campaign: Campaign, on_call: Browser) -> None:
-    """Expects what was sent at 09:00 UTC to be today's in Moscow, and yesterday's fifteen hours later."""
+    """Expects a message sent at 09:00 UTC to be of today in Moscow, and of yesterday fifteen hours later."""
     campaign.send(4)
     on_call.cookies["zone"] = "Europe/Moscow"
     assert "Sent today 4 " in now(on_call)
@@ -119,8 +119,8 @@ def test_today_begins_at_midnight_of_the_operators_zone(campaign: Campaign, on_c
     assert "Sent today 4 " in now(on_call)
 
 
-def test_what_expires_is_counted_as_not_sent(campaign: Campaign, on_call: Browser) -> None:
-    """Expects everyone to be in the chart once, whoever gave the message its end."""
+def test_expired_messages_are_counted_as_not_sent(campaign: Campaign, on_call: Browser) -> None:
+    """Expects everyone to be in the chart once, whatever ended the message."""
     campaign.add_clients(60)
     campaign.finish(campaign.order(rate_limit=1, lasts=timedelta(seconds=20)))
     shown = re.search(r"sent (\d+) failed 0 not sent for another reason (\d+)", text_of(on_call.get("/admin")))
@@ -129,8 +129,8 @@ def test_what_expires_is_counted_as_not_sent(campaign: Campaign, on_call: Browse
     assert int(shown[2]) > 20
 
 
-def test_trouble_is_in_sight(campaign: Campaign, on_call: Browser) -> None:
-    """Expects dead letters and the circuit, with a word on what a held one means."""
+def test_trouble_is_shown(campaign: Campaign, on_call: Browser) -> None:
+    """Expects dead letters and the circuit, and what it means that sending is paused."""
     campaign.give_up(2)
     campaign.api.post("/api/gateway/hold", {"reason": "maintenance"})
     page = now(on_call)
@@ -139,8 +139,8 @@ def test_trouble_is_in_sight(campaign: Campaign, on_call: Browser) -> None:
     assert "Sending is paused. Nothing is sent until somebody resumes it." in page
 
 
-def test_what_starts_next_is_shown_in_its_order(browser: Browser, api: Api) -> None:
-    """Expects five of them, the soonest first, in the operator's zone, and a way to the others."""
+def test_the_next_mailings_are_shown_in_their_order(browser: Browser, api: Api) -> None:
+    """Expects five, the soonest first, in the operator's zone, and a link to the others."""
     api.post("/api/clients", ClientBodyFactory())
     for hours in (7, 1, 3, 2, 6, 5, 4):
         body = MailingBodyFactory(text=f"in {hours}", starts_in=timedelta(hours=hours))
@@ -153,7 +153,7 @@ def test_what_starts_next_is_shown_in_its_order(browser: Browser, api: Api) -> N
     assert "All 7 scheduled mailings" in page
 
 
-def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call: Browser) -> None:
+def test_the_overview_costs_the_same_at_any_size(campaign: Campaign, on_call: Browser) -> None:
     """Expects a bounded number of reads, none of clients or messages, no scan, and no more for many mailings."""
     campaign.add_clients(12)
     for _ in range(14):
@@ -170,8 +170,8 @@ def test_a_look_costs_the_same_however_much_there_is(campaign: Campaign, on_call
     assert sum(count for name, count in calls.items() if name.startswith("sqs.")) <= 6
 
 
-def test_what_was_sent_later_is_not_failed(campaign: Campaign, on_call: Browser) -> None:
-    """Expects failed messages to leave the figures of the day and the list as soon as they are retried and sent."""
+def test_messages_that_were_sent_later_are_not_failed(campaign: Campaign, on_call: Browser) -> None:
+    """Expects failed messages to leave the day's figures and the list as soon as they are retried and sent."""
     other = campaign.give_up(1, lasts=timedelta(hours=9))
     mailing_id = campaign.give_up(3, lasts=timedelta(hours=9))
     assert ("Sent today 16 Failed today 4" in now(on_call), dead(campaign)) == (True, 4)

@@ -1,4 +1,4 @@
-"""What a page costs: calls of AWS, which do not grow with the number of clients or messages."""
+"""What a page costs: calls of AWS, whose number does not grow with clients or messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_CALLS = 25
 
 
 class Filled:
-    """A service with clients, a finished mailing to them and one to come, and how to ask for a page of it."""
+    """A service with clients, a finished and a scheduled mailing to them, and a way to open its pages."""
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
@@ -66,7 +66,7 @@ class Filled:
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Filled]:
-    """Made once: the pages change nothing."""
+    """Made once, since the pages change nothing."""
     with new_campaign() as campaign:
         yield Filled(campaign)
 
@@ -80,7 +80,7 @@ def test_a_page_makes_few_calls(filled: Filled, pattern: str) -> None:
 
 
 def test_the_calls_do_not_grow_with_the_clients(filled: Filled) -> None:
-    """Expects the same calls of every page after there are four times as many clients."""
+    """Expects every page to make the same calls after there are four times as many clients."""
     before = {pattern: len(filled.calls(pattern)) for pattern in PATTERNS}
     filled.grow(60)
     after = {pattern: len(filled.calls(pattern)) for pattern in PATTERNS}

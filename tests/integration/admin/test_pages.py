@@ -22,8 +22,8 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("path", PLAIN)
-def test_a_page_allows_nothing_that_is_not_its_own(path: str, browser: Browser) -> None:
-    """Expects the strict policy, and no script or style within the page that it would have to allow."""
+def test_a_page_allows_only_what_is_its_own(path: str, browser: Browser) -> None:
+    """Expects the strict policy, and no script or style inside the page, which it would have to allow."""
     page = browser.get(path)
     assert page.status == 200
     policy = dict(one.strip().split(" ", 1) for one in page.headers["content-security-policy"].split(";"))
@@ -55,15 +55,15 @@ def test_what_was_entered_is_shown_as_text(stranger: Browser) -> None:
     assert "{{ 7*7 }}" in page.text
 
 
-def test_a_form_that_is_no_text_or_too_long_is_refused(browser: Browser) -> None:
-    """Expects a page that says so, with a status of its own."""
+def test_a_form_that_is_not_text_or_too_long_is_refused(browser: Browser) -> None:
+    """Expects a page that says so, each with its own status."""
     assert browser.post("/admin/preferences", {"zone": "x" * 200_000}).status == 413
     assert browser.post("/admin/preferences", headers={"Content-Type": "application/json"}).status == 415
     assert browser.post("/admin/preferences", {"zone": b"\xff\xfe"}).status == 400
 
 
 def test_the_language_is_that_of_the_browser_until_one_is_chosen(stranger: Browser) -> None:
-    """Expects Russian if the browser asks for it, and English if it asks for a language that we do not have."""
+    """Expects Russian if the browser asks for it, and English if it asks for another language."""
     russian = {"Accept-Language": "de-DE, ru;q=0.8, en;q=0.5"}
     assert "Вход" in text_of(stranger.get("/admin/login", headers=russian))
     assert "Sign in" in text_of(stranger.get("/admin/login", headers={"Accept-Language": "de-DE"}))
@@ -73,7 +73,7 @@ def test_the_language_is_that_of_the_browser_until_one_is_chosen(stranger: Brows
     assert '<html lang="en">' in stranger.post("/admin/preferences", {"language": "en"}).text
 
 
-def test_a_zone_that_is_none_is_told_beside_its_field(stranger: Browser) -> None:
+def test_an_invalid_time_zone_is_reported_beside_its_field(stranger: Browser) -> None:
     """Expects the input kept, the field marked, and the zone unchanged."""
     page = stranger.post("/admin/preferences", {"zone": "Mars/Olympus"})
     assert page.status == 422
@@ -86,8 +86,8 @@ def test_a_zone_that_is_none_is_told_beside_its_field(stranger: Browser) -> None
 
 
 @pytest.mark.parametrize("name", sorted(assets.MEDIA_TYPES))
-def test_files_are_kept_by_the_browser_until_they_change(name: str, browser: Browser) -> None:
-    """Expects the path in the page to carry a version, and the file to be kept for a year."""
+def test_files_are_cached_by_the_browser_until_they_change(name: str, browser: Browser) -> None:
+    """Expects a version in the file's path, and the file to be kept for a year."""
     mailing = browser.api.post("/api/mailing", MailingBodyFactory(draft=True)).json["id"]
     pages = {"import.js": "/admin/clients/import", "following.js": f"/admin/mailings/{mailing}"}
     page = pages.get(name, "/admin/clients")
@@ -100,7 +100,7 @@ def test_files_are_kept_by_the_browser_until_they_change(name: str, browser: Bro
     assert len(answer.text) > 500
 
 
-def test_a_file_that_is_none_of_ours_is_not_found(stranger: Browser) -> None:
+def test_a_file_that_does_not_exist_is_not_found(stranger: Browser) -> None:
     """Expects 404, whatever the name."""
     for name in ("secrets.txt", "..%2Frouting.py", "admin.css.py"):
         assert stranger.get(f"/admin/static/{name}").status == 404
@@ -110,8 +110,8 @@ def test_a_file_that_is_none_of_ours_is_not_found(stranger: Browser) -> None:
     "path",
     ["/admin/nothing", "/admin/nothing/at/all/", "/admin/mailings/x/y/z", "/admin/settings/hold", "/admin/../etc"],
 )
-def test_an_unknown_address_is_a_page(path: str, browser: Browser, api: Api) -> None:
-    """Expects words instead of a document for programs, with the navigation if somebody is signed in."""
+def test_an_unknown_address_is_answered_with_a_page(path: str, browser: Browser, api: Api) -> None:
+    """Expects a page rather than a document for programs, with the navigation if a user is signed in."""
     for one, navigation in ((browser, True), (Browser(api), False)):
         page = one.get(path)
         assert page.status == 404

@@ -1,4 +1,4 @@
-"""The form and the page of a mailing whose text knows the person, and its preview by request."""
+"""Personal texts: the form and the page of such a mailing, and its preview in the API."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ WINDOW = {"start_time": "2026-03-02T15:00", "end_time": "2026-03-02T21:30", "zon
 
 @pytest.fixture
 def clients(api: Api) -> None:
-    """One who has everything, one who has nothing, one who has opted out."""
+    """A client who has every value, one who has none, and one who has opted out."""
     anna = {"attributes": {"first_name": "<b>Anna</b>"}, "language": "ru"}
     for number, more in enumerate((anna, {}, {"opted_out": True})):
         assert api.post("/api/clients", {"phone_number": f"+7916000000{number}", **more}).status == 201
 
 
 def test_the_preview_shows_texts_and_what_is_missing(browser: Browser, clients: None) -> None:
-    """Expects values as they are, and nothing of them to be taken for HTML."""
+    """Expects values as they are, with none of them taken for HTML."""
     browser.get("/admin/mailings/new")
     page = browser.post("/admin/mailings/preview", {"text": HELLO, **WINDOW})
     assert page.status == 200
@@ -37,8 +37,8 @@ def test_the_preview_shows_texts_and_what_is_missing(browser: Browser, clients: 
     assert "{{" not in told
 
 
-def test_texts_by_language_are_taken_and_shown_again(browser: Browser, api: Api, clients: None) -> None:
-    """Expects empty rows to be left out, and each text to stand in the form of a copy."""
+def test_texts_by_language_are_saved_and_shown_again(browser: Browser, api: Api, clients: None) -> None:
+    """Expects empty rows to be left out, and each text to be in the form of a copy."""
     texts = {
         "texts.0.language": "RU",
         "texts.0.text": "Привет, {{first_name}}",
@@ -63,7 +63,7 @@ def test_texts_by_language_are_taken_and_shown_again(browser: Browser, api: Api,
         ({"texts.0.language": "ru", "texts.0.text": "{{#a}}"}, "has {{#a}} without {{/a}}"),
     ],
 )
-def test_what_is_wrong_with_a_language_is_told(browser: Browser, texts: dict[str, str], told: str) -> None:
+def test_an_invalid_language_is_reported(browser: Browser, texts: dict[str, str], told: str) -> None:
     browser.get("/admin/mailings/new")
     page = browser.post(
         "/admin/mailings/new", {"text": "Hello", "late": "run", "on_unknown": "hold", **WINDOW, **texts}
@@ -83,13 +83,13 @@ def test_what_is_wrong_with_a_language_is_told(browser: Browser, texts: dict[str
         ({"missing": "perhaps"}, "missing"),
     ],
 )
-def test_bad_texts_are_refused_by_their_path(api: Api, clients: None, body: dict[str, object], field: str) -> None:
+def test_bad_texts_are_refused_with_their_path(api: Api, clients: None, body: dict[str, object], field: str) -> None:
     reply = api.post("/api/mailing", MailingBodyFactory(**{"clients": {}, **body}))
     assert reply.status == 422
     assert [one["field"] for one in reply.json["errors"]] == [field]
 
 
-def test_the_preview_by_request_has_the_sample(api: Api, clients: None) -> None:
+def test_the_preview_of_the_api_has_a_sample(api: Api, clients: None) -> None:
     body = MailingBodyFactory(clients={}, text=HELLO, texts={"ru": "Привет, {{first_name}}"})
     sample = api.post("/api/mailing/preview", body).json["sample"]
     assert (sample["looked_at"], sample["missing"]) == (2, {"first_name": 1})
@@ -114,8 +114,9 @@ def sent(api: Api, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return messages
 
 
-def test_a_test_message_has_what_its_owner_would_get(api: Api, clients: None, sent: list[tuple[str, str]]) -> None:
-    """Expects a client's own values, those of another for a stranger, and no message for who would get none."""
+def test_a_test_message_is_what_the_person_would_get(api: Api, clients: None, sent: list[tuple[str, str]]) -> None:
+    """Expects a client's own values, those of another client for a stranger, and no message to those who would get
+    none."""
     mailing = MailingBodyFactory(clients={}, text=HELLO, missing="refuse")
     for number, status in (("+79160000000", 200), ("+447700900123", 200), ("+79160000001", 422), ("123", 422)):
         reply = api.post("/api/mailing/test", {"phone_number": number, "mailing": mailing})
@@ -128,7 +129,7 @@ def test_a_test_message_has_what_its_owner_would_get(api: Api, clients: None, se
 
 
 def test_the_form_sends_a_test_message_once(browser: Browser, clients: None, sent: list[tuple[str, str]]) -> None:
-    """Expects the same key to send nothing more, and a text with a fault to be refused, whatever stands for it."""
+    """Expects the same key to send nothing more, and a text with a mistake to be refused, whatever the values."""
     form = browser.get("/admin/mailings/new").text
     [key] = re.findall(r'name="test_key" value="([^"]+)"', form)
     fields = {"text": HELLO, "test_number": "+79160000000", "test_key": key, **WINDOW}

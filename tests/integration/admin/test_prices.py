@@ -18,7 +18,7 @@ def test_prices_are_entered_and_seen_in_the_preview(browser: Browser, api: Api) 
     assert "About 1.25 EUR at the gateway." in browser.post("/admin/mailings/preview", entered()).text
 
 
-def test_a_wrong_row_is_told_and_nothing_changed(browser: Browser, api: Api) -> None:
+def test_a_wrong_row_is_reported_and_nothing_changes(browser: Browser, api: Api) -> None:
     reply = browser.post("/admin/prices", {"prices": "prefix,price,currency\n7,<b>,EUR\n"}, follow=False)
     assert reply.status == 422
     assert "Row 2, price: must be a price such as 2.10" in text_of(reply)
@@ -26,7 +26,7 @@ def test_a_wrong_row_is_told_and_nothing_changed(browser: Browser, api: Api) -> 
     assert api.get("/api/prices").json["prices"] == []
 
 
-def test_an_operator_reads_them_only(operators_browser: Browser, api: Api) -> None:
+def test_an_operator_can_only_read_prices(operators_browser: Browser, api: Api) -> None:
     api.put("/api/prices", {"currency": "EUR", "prices": [{"prefix": "+7", "price": "1"}]})
     page = operators_browser.get("/admin/prices")
     assert "7,1,EUR" in page.text

@@ -1,4 +1,4 @@
-"""/admin/queues: dead letters, put back and discarded."""
+"""/admin/queues: dead letters, put back or discarded."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def letters(campaign: Campaign) -> list[str]:
 
 
 def test_an_empty_dead_letter_queue_says_what_it_is_for(browser: Browser) -> None:
-    """Expects a word on what comes here, and no buttons."""
+    """Expects an explanation of what comes here, and no buttons."""
     page = text_of(browser.get("/admin/queues"))
     assert "There are no failed messages" in page
     assert "Retry" not in page
 
 
 def test_dead_letters_are_shown_with_reason_and_number(campaign: Campaign, on_call: Browser) -> None:
-    """Expects each message by its number, with its status and reason, and the mailing by what people know it by."""
+    """Expects each message by its number, with its status and reason, and the mailing by its name or text."""
     campaign.give_up(2)
     page = on_call.get("/admin/queues")
     text = text_of(page)
@@ -38,8 +38,8 @@ def test_dead_letters_are_shown_with_reason_and_number(campaign: Campaign, on_ca
     assert page.text.count('href="/admin/mailings/') == 1
 
 
-def test_failed_messages_stand_in_groups_of_a_mailing_and_a_reason(campaign: Campaign, on_call: Browser) -> None:
-    """Expects each group with its number on its buttons, and its own messages, and no others, to be acted on."""
+def test_failed_messages_are_grouped_by_mailing_and_reason(campaign: Campaign, on_call: Browser) -> None:
+    """Expects each group's buttons to have its number, and to act on its own messages only."""
     campaign.give_up(2)
     mailing_id = campaign.api.get("/api/dead-letters").json["rows"][0]["mailing"]
     campaign.simulation.services.queues["send-dead"].send(["poison"])
@@ -78,7 +78,7 @@ def test_one_dead_letter_is_put_back(campaign: Campaign, on_call: Browser) -> No
 
 
 def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> None:
-    """Expects nothing to be left but what is not ours, which stays with its reason."""
+    """Expects nothing to be left but what is not a message of ours, which stays with its reason."""
     campaign.give_up(3)
     campaign.simulation.services.queues["send-dead"].send(["poison"])
     on_call.get("/admin/queues")
@@ -89,7 +89,7 @@ def test_all_dead_letters_are_put_back(campaign: Campaign, on_call: Browser) -> 
 
 
 def test_dead_letters_are_discarded_after_a_question(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the question to change nothing; then the one that is meant to be gone, then all."""
+    """Expects the question to change nothing; then the chosen one to be gone, then all."""
     campaign.give_up(3)
     ids = letters(campaign)
     assert "Discard this failed message?" in text_of(on_call.get(f"/admin/queues/discard?id={ids[0]}"))
@@ -103,8 +103,8 @@ def test_dead_letters_are_discarded_after_a_question(campaign: Campaign, on_call
     assert "There are no failed messages" in text_of(on_call.post("/admin/queues/discard", {"id": meant}))
 
 
-def test_a_dead_letter_that_is_gone_meanwhile_is_no_error(browser: Browser) -> None:
-    """Expects to be told, on the page of the queues."""
+def test_a_dead_letter_that_is_gone_by_then_is_no_error(browser: Browser) -> None:
+    """Expects the page of the queues to say so."""
     page = text_of(browser.get("/admin/queues/discard?id=00000000-0000-0000-0000-000000000000"))
     assert "This message is no longer there" in page
     assert "There are no failed messages" in page
@@ -112,15 +112,15 @@ def test_a_dead_letter_that_is_gone_meanwhile_is_no_error(browser: Browser) -> N
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at two letters at a time, as a thousand are in many; four are looked through for one that is named."""
+    """Let a look show two letters instead of a thousand, and a search for a named one go through four."""
     monkeypatch.setattr(dead_letters, "_LOOK", 2)
     monkeypatch.setattr(dead_letters, "_LOOK_FOR", 4)
     monkeypatch.setattr(queues, "MOST", 2)
 
 
 @pytest.mark.usefixtures("few")
-def test_more_failed_messages_than_are_looked_at_are_told(campaign: Campaign, on_call: Browser) -> None:
-    """Expects page and questions to say that they are of some, and what is done to be of those that were named."""
+def test_it_is_said_if_there_are_more_failed_messages_than_shown(campaign: Campaign, on_call: Browser) -> None:
+    """Expects page and questions to say that these are not all, and actions to apply to the named ones."""
     campaign.give_up(5)
     page = text_of(on_call.get("/admin/queues"))
     assert "5 messages. This page shows, counts, retries and discards 2 of them at a time" in page
@@ -132,8 +132,8 @@ def test_more_failed_messages_than_are_looked_at_are_told(campaign: Campaign, on
 
 
 @pytest.mark.usefixtures("few")
-def test_a_named_message_is_looked_for_beyond_the_first_look(campaign: Campaign, on_call: Browser) -> None:
-    """Expects it to be found among more than one look, and those that are not found to be told."""
+def test_a_named_message_is_searched_for_beyond_the_first_look(campaign: Campaign, on_call: Browser) -> None:
+    """Expects it to be found among more than one look holds, and those that are not found to be reported."""
     campaign.give_up(3)
     with mock.patch.object(dead_letters, "_LOOK", 1000):
         ids = letters(campaign)
@@ -146,8 +146,8 @@ def test_a_named_message_is_looked_for_beyond_the_first_look(campaign: Campaign,
     assert letters(campaign) == ids[:1]
 
 
-def test_a_mailing_that_is_gone_is_called_so(campaign: Campaign, on_call: Browser) -> None:
-    """Expects its failed messages to stay, and no link to where nothing is."""
+def test_a_deleted_mailing_is_marked_as_deleted(campaign: Campaign, on_call: Browser) -> None:
+    """Expects its failed messages to stay, without a link to the mailing."""
     campaign.give_up(1)
     (mailing_id,) = (one["mailing"] for one in campaign.api.get("/api/dead-letters").json["rows"])
     assert f'href="/admin/mailings/{mailing_id}"' in on_call.get("/admin/queues").text

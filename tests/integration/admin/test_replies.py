@@ -1,4 +1,5 @@
-"""/admin/replies: what people write back, on a page of its own, on their client's, and the address for it."""
+"""/admin/replies: what people write back, on a page of its own and on their client's, and the address for the
+gateway."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def _write(campaign: Campaign, phone: str, text: str, **more: str) -> None:
     campaign.simulation.run_for(20)
 
 
-def test_replies_stand_on_their_page_and_on_their_clients(campaign: Campaign) -> None:
+def test_replies_are_on_their_page_and_on_their_clients(campaign: Campaign) -> None:
     browser = _browser(campaign)
     assert "There are no replies yet." in browser.get("/admin/replies").text
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
@@ -54,7 +55,7 @@ def test_replies_stand_on_their_page_and_on_their_clients(campaign: Campaign) ->
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.OPERATOR])
-def test_the_address_with_its_secret_is_for_administrators(campaign: Campaign, role: Role) -> None:
+def test_only_admins_see_the_address_with_its_secret(campaign: Campaign, role: Role) -> None:
     url = campaign.simulation.services.receipt_links.reply_url("default")
     assert url.startswith("https://service.example/gateway/replies/default/")
     page = _browser(campaign, role).get("/admin/settings").text
@@ -62,12 +63,12 @@ def test_the_address_with_its_secret_is_for_administrators(campaign: Campaign, r
 
 
 def test_the_address_is_shown_as_it_has_to_be_entered(campaign: Campaign) -> None:
-    """Expects what the gateway needs behind the question mark."""
+    """Expects what the gateway needs after the question mark."""
     gateway = campaign.simulation.gateway
     gateway.capabilities = replace(gateway.capabilities, reply_query="charset=utf-8")
     page = _browser(campaign, Role.ADMIN).get("/admin/settings").text
     assert f"{campaign.simulation.services.receipt_links.reply_url('default')}?charset=utf-8</pre>" in page
 
 
-def test_where_they_are_off_the_page_says_so(browser: Browser) -> None:
+def test_the_page_says_so_if_replies_are_off(browser: Browser) -> None:
     assert "GATEWAY_RECEIPTS" in browser.get("/admin/replies").text

@@ -39,7 +39,7 @@ def test_the_clients_of_a_form_are_saved_and_chosen_again(browser: Browser, api:
     assert "There are no saved groups yet" in text_of(browser.get("/admin/segments"))
 
 
-def test_what_is_wrong_is_told_and_nothing_saved(browser: Browser, api: Api) -> None:
+def test_errors_are_reported_and_nothing_is_saved(browser: Browser, api: Api) -> None:
     for fields, told in (
         ({"segment_name": ""}, "empty"),
         ({"segment_name": "x", "clients.operator": "9"}, "3-digit"),

@@ -1,4 +1,4 @@
-"""What is asked before something is sent: how many people get it, counted anew when the answer is yes."""
+"""What is asked before something is sent: how many people get it, counted again when the answer is yes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = {"start_time": "2026-03-02T11:00"}  # Moscow's, an hour ago
 
 @pytest.fixture
 def planner(browser: Browser, api: Api) -> Browser:
-    """A browser in Moscow, and 30 clients: 20 of them VIPs, of whom two have opted out."""
+    """A browser in Moscow, and 30 clients: 20 VIPs, two of whom have opted out."""
     for number in range(30):
         body = ClientBodyFactory(tag="vip" if number < 20 else "regular", opted_out=number < 2)
         assert api.post("/api/clients", body).status == 201
@@ -32,29 +32,29 @@ def planner(browser: Browser, api: Api) -> Browser:
 
 
 def asked(browser: Browser, **fields: str) -> Reply:
-    """The page that comes after the form of a new mailing."""
+    """The page that follows the form of a new mailing."""
     page = browser.post(NEW, entered(**fields) | {"key": fields.get("key", "one-key-for-this-form")})
     assert page.status == 200, text_of(page)
     return page
 
 
 def answered(browser: Browser, page: Reply, path: str, step: str = "send") -> Reply:
-    """What comes after one of the page's buttons, which sends what the page carries along."""
+    """What follows one of the page's buttons, which sends the page's hidden fields."""
     return browser.post(path, carried(page) | {"step": step}, follow=False)
 
 
 def made(api: Api) -> list[dict]:
-    """What was ordered."""
+    """The mailings that were ordered."""
     return list(api.get("/api/mailing").json["rows"])
 
 
 def place(api: Api, action: str = "schedule") -> str:
-    """Where the newest mailing is sent."""
+    """The path at which the newest mailing is sent."""
     return f"/admin/mailings/{made(api)[0]['id']}/{action}"
 
 
-def test_a_new_mailing_is_a_draft_until_a_page_is_answered(planner: Browser, api: Api) -> None:
-    """Expects name, text, number, parts, start and end on the page, and nothing sent; after the yes it is."""
+def test_a_new_mailing_is_a_draft_until_the_question_is_answered(planner: Browser, api: Api) -> None:
+    """Expects name, text, number, parts, start and end on the page, and nothing sent before the yes."""
     page = asked(planner, name="Spring sale", text="Sale <today>\nonly", **NOW, rate_limit="250", on_unknown="hold")
     text = text_of(page)
     assert "Saved as a draft. Nothing has been sent yet." in text
@@ -73,16 +73,16 @@ def test_a_new_mailing_is_a_draft_until_a_page_is_answered(planner: Browser, api
     assert len(made(api)) == 1
 
 
-def test_a_form_that_is_sent_again_after_its_mailing_was_leads_to_it(planner: Browser, api: Api) -> None:
-    """Expects no second mailing and no question about the first."""
+def test_a_form_that_is_sent_again_leads_to_its_mailing(planner: Browser, api: Api) -> None:
+    """Expects no second mailing, and no second question about the first."""
     answered(planner, asked(planner, **NOW), place(api))
     again = planner.post(NEW, entered(**NOW) | {"key": "one-key-for-this-form"}, follow=False)
     assert again.headers["location"] == f"/admin/mailings/{made(api)[0]['id']}"
     assert len(made(api)) == 1
 
 
-def test_a_mailing_for_later_is_scheduled_by_the_page(planner: Browser, api: Api) -> None:
-    """Expects to be told that it goes to everybody, and when."""
+def test_a_mailing_for_later_is_scheduled_from_the_question(planner: Browser, api: Api) -> None:
+    """Expects the page to say that it goes to everybody, and when."""
     page = asked(planner, clients__tag="")
     text = text_of(page)
     assert "Schedule this mailing? 28 people will get it It goes to all clients" in text
@@ -92,14 +92,14 @@ def test_a_mailing_for_later_is_scheduled_by_the_page(planner: Browser, api: Api
     assert (made(api)[0]["status"], made(api)[0]["clients"]["tag"]) == ("scheduled", None)
 
 
-def test_a_start_within_the_minute_is_at_once(planner: Browser, api: Api) -> None:
-    """Expects the button to say so: nobody could stop it any more."""
+def test_a_start_within_the_minute_counts_as_now(planner: Browser, api: Api) -> None:
+    """Expects the button to say so, as nobody could stop it any more."""
     api.pass_time(hours=2, minutes=59, seconds=30)
     assert "Send this mailing now?" in text_of(asked(planner))
 
 
 def test_the_way_back_leads_to_the_form_and_the_draft_to_its_page(planner: Browser, api: Api) -> None:
-    """Expects the way back to have the focus, all that was entered in the form, and the page after it again."""
+    """Expects the focus on the button back, all input in the form, and then the question again."""
     page = asked(planner, text="Keep <this>", rate_limit="77", **NOW)
     path = f"/admin/mailings/{made(api)[0]['id']}"
     assert re.findall(r'href="([^"]*)" autofocus', page.text) == [f"{path}/edit"]
@@ -114,8 +114,8 @@ def test_the_way_back_leads_to_the_form_and_the_draft_to_its_page(planner: Brows
     assert made(api)[0]["status"] == "draft"
 
 
-def test_the_people_are_counted_anew(planner: Browser, api: Api) -> None:
-    """Expects the page again with both numbers if many more would get it, and no question for a few."""
+def test_people_are_counted_again_when_the_question_is_answered(planner: Browser, api: Api) -> None:
+    """Expects the page again with both numbers if many more would get it, but not for a few more."""
     page = asked(planner, **NOW)
     for _ in range(3):
         api.post("/api/clients", ClientBodyFactory(tag="vip"))
@@ -131,8 +131,8 @@ def test_the_people_are_counted_anew(planner: Browser, api: Api) -> None:
     assert answered(planner, again, place(api)).status == 303
 
 
-def test_a_start_that_comes_meanwhile_is_asked_about_again(planner: Browser, api: Api) -> None:
-    """Expects who was asked to schedule it not to send it at once."""
+def test_the_question_is_asked_again_once_the_start_has_come(planner: Browser, api: Api) -> None:
+    """Expects a yes to scheduling not to send the mailing at once."""
     page = asked(planner, clients__tag="")
     api.pass_time(hours=4)
     again = answered(planner, page, place(api))
@@ -141,7 +141,7 @@ def test_a_start_that_comes_meanwhile_is_asked_about_again(planner: Browser, api
     assert answered(planner, again, place(api)).status == 303
 
 
-def test_a_draft_that_somebody_changed_meanwhile_is_asked_about_again(planner: Browser, api: Api) -> None:
+def test_the_question_is_asked_again_if_somebody_changed_the_draft(planner: Browser, api: Api) -> None:
     """Expects nobody to send a text that they have not seen."""
     page = asked(planner, **NOW)
     assert api.patch(f"/api/mailing/{made(api)[0]['id']}", {"text": "Another text"}).status == 200
@@ -153,15 +153,15 @@ def test_a_draft_that_somebody_changed_meanwhile_is_asked_about_again(planner: B
 
 @pytest.mark.parametrize("told", ["", "now", "now many", "later 18", "now 1"])
 @pytest.mark.parametrize("action", ["schedule", "launch"])
-def test_an_answer_to_another_question_is_none(planner: Browser, api: Api, told: str, action: str) -> None:
-    """Expects the page again, whatever a form says that it was asked."""
+def test_an_answer_to_another_question_does_not_count(planner: Browser, api: Api, told: str, action: str) -> None:
+    """Expects the page again, whatever a form claims that the question was."""
     asked(planner, **NOW)
     reply = planner.post(place(api, action), {"step": "send", "told": told}, follow=False)
     assert "Send now to 18 people" in text_of(reply)
     assert made(api)[0]["status"] == "draft"
 
 
-def test_what_cannot_be_sent_has_no_button(planner: Browser, api: Api) -> None:
+def test_a_mailing_that_cannot_be_sent_has_no_button(planner: Browser, api: Api) -> None:
     """Expects the reason on the page: nobody matches, or the end has passed."""
     page = asked(planner, clients__tag="nobody", **NOW)
     assert "No clients match, so it cannot be sent right away." in text_of(page)
@@ -183,14 +183,14 @@ def test_a_personal_text_is_shown_as_people_get_it(planner: Browser, api: Api) -
 
 
 def test_every_language_is_shown_before_it_is_sent(planner: Browser) -> None:
-    """Expects a bubble for each text, whatever language the first clients read."""
+    """Expects a bubble for each text, whatever language the first clients have."""
     texts = {"texts.0.language": "de", "texts.0.text": "Hallo <b>", "texts.1.language": "ru", "texts.1.text": "Привет"}
     page = asked(planner, text="Hello", **texts, **NOW).text
     assert re.findall(r'class="bubble" dir="auto">([^<]*)<', page) == ["Hello", "Hallo &lt;b&gt;", "Привет"]
 
 
 def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
-    """Expects a question if it then goes to all, or starts at once, and none for a change of the text."""
+    """Expects a question if the change sends to all, or starts at once, and none for a change of the text."""
     answered(planner, asked(planner), place(api))
     (mailing,) = made(api)
     path = f"/admin/mailings/{mailing['id']}/edit"
@@ -208,8 +208,8 @@ def test_a_change_that_sends_is_asked_about(planner: Browser, api: Api) -> None:
     assert made(api)[0]["start_time"] == "2026-03-02T08:00:00.000Z"
 
 
-def test_a_scheduled_mailing_is_launched_by_the_same_page(planner: Browser, api: Api) -> None:
-    """Expects the number on the button, and the page again if it has grown much."""
+def test_a_scheduled_mailing_is_launched_from_the_same_page(planner: Browser, api: Api) -> None:
+    """Expects the number on the button, and the page again if the number has grown much."""
     answered(planner, asked(planner), place(api))
     path = place(api, "launch")
     page = planner.get(path)
@@ -224,7 +224,7 @@ def test_a_scheduled_mailing_is_launched_by_the_same_page(planner: Browser, api:
 
 
 def test_the_questions_are_asked_in_russian_too(planner: Browser) -> None:
-    """Expects the number in its right form."""
+    """Expects the number in its grammatical form."""
     planner.cookies["language"] = "ru"
     text = text_of(asked(planner, **NOW))
     assert "Отправить эту рассылку сейчас? 18 человек получат её" in text
@@ -236,7 +236,7 @@ def test_the_questions_are_asked_in_russian_too(planner: Browser) -> None:
 
 @pytest.fixture
 def doubtful(campaign: Campaign) -> str:
-    """A finished mailing: five got it, two have failed, and of three nobody knows."""
+    """A finished mailing: five messages were sent, two have failed, and three are of unknown outcome."""
     outcomes: dict[int, Answer] = {}
     kinds = [Answer(Outcome.FAILED, Cause.http(500), 500)] * 2 + [Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))] * 3
 
@@ -254,13 +254,15 @@ def doubtful(campaign: Campaign) -> str:
 
 
 def sent_again(campaign: Campaign, before: int) -> int:
-    """How many calls of the gateway came since."""
+    """How many calls the gateway has got since."""
     campaign.simulation.run_for(120)
     return len(campaign.simulation.gateway.log) - before
 
 
-def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_call: Browser, doubtful: str) -> None:
-    """Expects the numbers of both, and only what has failed to be sent unless the rest is asked for."""
+def test_putting_all_back_asks_about_messages_that_may_have_been_sent(
+    campaign: Campaign, on_call: Browser, doubtful: str
+) -> None:
+    """Expects both numbers, and only failed messages to be sent unless the others are chosen."""
     text = text_of(on_call.get("/admin/queues/redrive"))
     assert "Retry 2 messages? 2 messages failed and will be sent again." in text
     assert "Also retry 3 messages that may have been sent The gateway may have sent them" in text
@@ -275,8 +277,10 @@ def test_put_all_back_asks_about_what_may_have_been_sent(campaign: Campaign, on_
     assert "There are no failed messages" in text_of(on_call.get("/admin/queues"))
 
 
-def test_one_of_unknown_outcome_is_asked_about_too(campaign: Campaign, on_call: Browser, doubtful: str) -> None:
-    """Expects the button of its row to lead to the question."""
+def test_putting_back_a_message_of_unknown_outcome_is_asked_about(
+    campaign: Campaign, on_call: Browser, doubtful: str
+) -> None:
+    """Expects the button in its row to lead to the question."""
     rows = campaign.api.get("/api/messages", query={"mailing": doubtful, "status": "unknown"}).json["rows"]
     letters = campaign.api.get("/api/dead-letters").json["rows"]
     (letter, *_) = [one["id"] for one in letters if one["message"] in {row["id"] for row in rows}]
@@ -287,8 +291,8 @@ def test_one_of_unknown_outcome_is_asked_about_too(campaign: Campaign, on_call: 
     assert sent_again(campaign, before) == 0
 
 
-def test_the_api_leaves_what_may_have_been_sent(campaign: Campaign, doubtful: str) -> None:
-    """Expects it to stay with the reason unless `unknown` says otherwise, and a finished mailing to stay finished."""
+def test_the_api_leaves_messages_that_may_have_been_sent(campaign: Campaign, doubtful: str) -> None:
+    """Expects them to stay with the reason unless `unknown` says otherwise, and a finished mailing to stay finished."""
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
     assert (answer["put_back"], answer["settled"], len(answer["refused"])) == (2, 0, 3)
     campaign.finish(doubtful)
@@ -298,8 +302,8 @@ def test_the_api_leaves_what_may_have_been_sent(campaign: Campaign, doubtful: st
     assert campaign.api.post("/api/dead-letters/redrive", {"unknown": True}).json["put_back"] == 3
 
 
-def test_closing_the_circuit_says_what_waits(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the number on a page of its own, and the circuit closed by its button."""
+def test_resuming_sending_says_how_many_messages_wait(campaign: Campaign, on_call: Browser) -> None:
+    """Expects the number on a page of its own, and its button to close the circuit."""
     campaign.api.post("/api/gateway/hold")
     campaign.add_clients(7)
     campaign.order()
@@ -315,7 +319,7 @@ def test_closing_the_circuit_says_what_waits(campaign: Campaign, on_call: Browse
 
 
 def test_a_token_is_revoked_after_a_question(browser: Browser, api: Api) -> None:
-    """Expects its name, nothing done by asking, and 404 for one that is not one's own."""
+    """Expects its name, nothing done by asking, and 404 for another user's token."""
     token = api.post("/auth-token", {"username": "admin", "password": "correct horse battery staple", "name": "cron"})
     path = f"/admin/account/tokens/{token.json['token_id']}/revoke"
     text = text_of(browser.get(path))
@@ -377,7 +381,7 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 def test_everything_that_sends_or_cannot_be_undone_has_a_question() -> None:
-    """Expects a page at the path of each action that asks first, or a reason why none is needed."""
+    """Expects a page at the path of each such action that asks first, or a reason why none is needed."""
     pages = {path for method, path in routes() if method == "GET"}
     actions = {path for method, path in routes() if method == "POST"}
     unasked = {path for path in actions if path not in pages} | {

@@ -1,4 +1,4 @@
-"""Sessions of the admin UI: the cookie, what a change must carry, and who is sent away."""
+"""Sessions of the admin UI: the cookie, what a change must carry, and who has to sign in."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def test_signing_in_leads_to_the_overview(stranger: Browser) -> None:
     assert "Sign out" in text_of(page)
 
 
-def test_signing_in_leads_back_to_where_one_was_going(stranger: Browser) -> None:
-    """Expects the page that was asked for first, and never a place outside of the admin UI."""
+def test_signing_in_leads_back_to_the_page_that_was_opened(stranger: Browser) -> None:
+    """Expects that page, and never one outside of the admin UI."""
     asked = stranger.get("/admin/preferences", follow=False)
     assert asked.status == 200
     sent_away = stranger.get("/admin", follow=False)
@@ -56,7 +56,7 @@ def test_the_session_cookie_is_hidden_from_scripts_and_other_paths(stranger: Bro
     assert answer.cookies[0].endswith("; Secure")
 
 
-def test_a_wrong_password_is_told_beside_the_form(stranger: Browser) -> None:
+def test_a_wrong_password_is_reported_on_the_form(stranger: Browser) -> None:
     """Expects 401 without the browser's own dialog, the name kept, the password not, and no session."""
     page = stranger.post("/admin/login", {"username": "admin", "password": "not the password"})
     assert page.status == 401
@@ -67,8 +67,8 @@ def test_a_wrong_password_is_told_beside_the_form(stranger: Browser) -> None:
     assert "session" not in stranger.cookies
 
 
-def test_too_many_wrong_passwords_are_told_as_text(stranger: Browser) -> None:
-    """Expects 429 with the reason in the page and the form still there."""
+def test_too_many_wrong_passwords_are_reported_on_the_page(stranger: Browser) -> None:
+    """Expects 429 with the reason on the page, and the form still there."""
     wrong = {"username": "admin", "password": "not the password"}
     pages = [stranger.post("/admin/login", wrong) for _ in range(7)]
     assert pages[-1].status == 429
@@ -76,8 +76,8 @@ def test_too_many_wrong_passwords_are_told_as_text(stranger: Browser) -> None:
     assert 'name="username"' in pages[-1].text
 
 
-def test_signing_out_ends_the_token(browser: Browser) -> None:
-    """Expects the cookie to be gone, and its token to open nothing any more."""
+def test_signing_out_revokes_the_token(browser: Browser) -> None:
+    """Expects the cookie to be gone, and its token to be refused."""
     secret = browser.cookies["session"]
     page = browser.post("/admin/logout")
     assert "You have signed out." in text_of(page)
@@ -88,8 +88,8 @@ def test_signing_out_ends_the_token(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("route", GUARDED, ids=_name)
-def test_a_page_sends_strangers_to_sign_in(route: Route, stranger: Browser) -> None:
-    """Expects the form to sign in, without a cookie and with one that nobody was given."""
+def test_pages_redirect_to_the_sign_in(route: Route, stranger: Browser) -> None:
+    """Expects the sign-in form without a cookie, and with one that was never issued."""
     for secret in ("", "not-a-token", "\N{SNOWMAN}"):
         stranger.cookies["session"] = secret
         send = stranger.get if route.method == "GET" else stranger.post
@@ -98,7 +98,7 @@ def test_a_page_sends_strangers_to_sign_in(route: Route, stranger: Browser) -> N
 
 
 def test_a_part_of_a_page_says_that_the_session_has_ended(stranger: Browser) -> None:
-    """Expects the page to be told, and not to be left: somebody may be writing on it."""
+    """Expects the page to learn it, but not to be left: somebody may be writing on it."""
     answer = stranger.get("/admin", headers={"HX-Request": "true"}, follow=False)
     assert (answer.status, answer.headers["hx-trigger"]) == (401, "session-ended")
     assert "hx-redirect" not in answer.headers
@@ -135,12 +135,12 @@ def test_a_change_from_another_site_is_refused(route: Route, headers: dict[str, 
 
 
 def test_every_change_is_a_post() -> None:
-    """Expects pages to know two methods, of which one changes nothing."""
+    """Expects pages to have two methods, one of which changes nothing."""
     methods = {method for path, entries in app.routes.items() if path.startswith("/admin") for method in entries}
     assert methods == {"GET", "POST"}
 
 
-def test_a_stage_stands_before_cookies_links_and_redirects(api: Api) -> None:
+def test_cookies_links_and_redirects_have_the_prefix_of_the_stage(api: Api) -> None:
     """Expects the prefix that a proxy names, in all of them."""
     browser = Browser(api)
     stage = {"X-Forwarded-Prefix": "/dev"}

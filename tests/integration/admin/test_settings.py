@@ -27,8 +27,8 @@ def test_the_rate_is_set(browser: Browser, api: Api) -> None:
     assert api.get("/api/gateway").json["rate"] is None
 
 
-def test_the_rate_of_a_gateway_that_counts_parts_is_shown_as_such() -> None:
-    """Expects the page, its field and the API to say of what the rate is."""
+def test_a_rate_in_parts_is_shown_as_such() -> None:
+    """Expects the page, its field and the API to say what the rate counts."""
     with new_api(counts_parts=True) as api:
         assert api.get("/api/gateway").json["rate_counts"] == "parts"
         browser = Browser(api)
@@ -39,7 +39,7 @@ def test_the_rate_of_a_gateway_that_counts_parts_is_shown_as_such() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["0", "10001", "-1", "1.5", "many", "٣"])
-def test_a_rate_that_is_none_is_told_beside_the_field(wrong: str, browser: Browser, api: Api) -> None:
+def test_an_invalid_rate_is_reported_beside_the_field(wrong: str, browser: Browser, api: Api) -> None:
     """Expects the input kept, and the rate unchanged."""
     page = browser.post("/admin/settings/rate", {"rate": wrong})
     assert page.status == 422
@@ -49,7 +49,7 @@ def test_a_rate_that_is_none_is_told_beside_the_field(wrong: str, browser: Brows
 
 
 def test_the_circuit_is_opened_and_closed_with_a_reason(browser: Browser, api: Api) -> None:
-    """Expects the page to say what is the case, why, and what can be done."""
+    """Expects the page to say the state, why, and what can be done."""
     page = text_of(browser.get("/admin/settings"))
     assert "Messages are being sent." in page
     assert "Resume sending" not in page
@@ -64,7 +64,7 @@ def test_the_circuit_is_opened_and_closed_with_a_reason(browser: Browser, api: A
 
 
 def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser, api: Api) -> None:
-    """Expects to be told when the gateway is tried next, and both to be offered."""
+    """Expects when the gateway is tried next, and both to be offered."""
     api.services.gateway_control._update(lambda control: control.tripped(api.clock.now(), 60, Cause.http(503)))
     page = text_of(browser.get("/admin/settings"))
     assert "Next try: 2 Mar 2026, 09:01:00" in page
@@ -74,7 +74,7 @@ def test_a_circuit_that_opened_by_itself_can_be_closed_and_held(browser: Browser
     assert "automatically Sending on paused: gateway failing HTTP 503" in page
 
 
-def test_who_changed_what_is_told(browser: Browser, operators_browser: Browser, api: Api) -> None:
+def test_changes_of_the_gateway_are_listed(browser: Browser, operators_browser: Browser, api: Api) -> None:
     """Expects who and when, from what to what, and why; the newest first."""
     browser.post("/admin/settings/rate", {"rate": "30"})
     api.pass_time(minutes=1)
@@ -85,7 +85,7 @@ def test_who_changed_what_is_told(browser: Browser, operators_browser: Browser, 
     assert "2 Mar 2026, 09:01:00" in trail
 
 
-def test_the_trail_has_pages(browser: Browser, api: Api) -> None:
+def test_the_list_of_changes_has_pages(browser: Browser, api: Api) -> None:
     """Expects every change once."""
     for rate in range(1, 61):
         api.services.gateway_control.set_rate(rate, f"user{rate:02d}")
@@ -99,7 +99,7 @@ def test_the_trail_has_pages(browser: Browser, api: Api) -> None:
 
 
 def test_a_reason_is_shown_as_text(browser: Browser) -> None:
-    """Expects markup to be escaped, and what is too long to be told beside the field."""
+    """Expects markup to be escaped, and an error beside the field if it is too long."""
     page = browser.post("/admin/settings/hold", {"reason": "<b>night</b>"})
     assert "<b>night" not in page.text
     page = browser.post("/admin/settings/close", {"reason": "x" * 201})
@@ -107,8 +107,8 @@ def test_a_reason_is_shown_as_text(browser: Browser) -> None:
     assert re.search(r'id="field-reason-error">must have at most 200 characters', page.text)
 
 
-def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
-    """Expects to be told when it comes and to whom, and one more at once, of the day that is named."""
+def test_an_admin_can_send_the_daily_report(tmp_path: Path) -> None:
+    """Expects the page to say when it is sent and to whom, and one more report at once, of the day in the form."""
     with new_api(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri()) as api:
         browser = Browser(api)
         browser.sign_in()
@@ -125,14 +125,14 @@ def test_an_admin_has_the_daily_report_sent(tmp_path: Path) -> None:
 
 
 def test_without_recipients_there_is_no_report_to_send(browser: Browser, operators_browser: Browser) -> None:
-    """Expects admins to be told so, and operators to see nothing of it."""
+    """Expects admins to be told so, and operators not to see it at all."""
     assert "The report has no recipients. Set REPORT_TO to send it." in text_of(browser.get("/admin/settings"))
     assert "The daily report" not in text_of(operators_browser.get("/admin/settings"))
     assert operators_browser.post("/admin/settings/report", {"day": ""}).status == 403
 
 
 def test_a_test_message_is_sent_from_the_page(browser: Browser, api: Api) -> None:
-    """Expects the answer above the form, and nothing sent again if the page is loaded again."""
+    """Expects the answer above the form, and nothing sent again if the page is reloaded."""
     form = browser.get("/admin/settings").text
     key = re.search(r'name="key" value="(\w+)"', form)
     assert key
@@ -145,7 +145,7 @@ def test_a_test_message_is_sent_from_the_page(browser: Browser, api: Api) -> Non
     assert (wrong.status, 'id="field-phone_number-error"' in wrong.text) == (422, True)
 
 
-def test_it_is_shown_what_is_left_of_the_money(browser: Browser, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_balance_at_the_gateway_is_shown(browser: Browser, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Left at the gateway" not in text_of(browser.get("/admin/settings"))
     gateway = api.services.gateway
     monkeypatch.setattr(gateway, "capabilities", Capabilities(tells_balance=True))

@@ -1,4 +1,4 @@
-"""What the table of states says of a mailing is what API and pages do, for every status and every action."""
+"""The table of states agrees with the API and the pages, for every status and every action."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ INPUTS = {
 
 @pytest.fixture(params=ROWS, ids=ROW_IDS)
 def mailing(request: pytest.FixtureRequest, api: Api) -> Mailing:
-    """A mailing of each row of the table, to one client, whose message failed if it was launched."""
+    """A mailing in each state of the table, to one client, whose message failed if it was launched."""
     status, launched = request.param
     client = api.services.clients.get(
         api.post("/api/clients", {"phone_number": "+79161234567", "tag": "vip"}).json["id"]
@@ -72,7 +72,7 @@ def mailing(request: pytest.FixtureRequest, api: Api) -> Mailing:
 
 
 def by_api(api: Api, mailing: Mailing, action: Action) -> bool:
-    """Do it by request; answers whether it was done, and nothing else may come of it than a refusal."""
+    """Do it by the API; returns whether it was done, and fails on any other error than a refusal."""
     path = f"/api/mailing/{mailing.mailing_id}"
     if action is Action.REDRIVE:
         reply = api.post("/api/dead-letters/redrive", {"ids": None})
@@ -88,7 +88,7 @@ def by_api(api: Api, mailing: Mailing, action: Action) -> bool:
 
 
 def by_page(browser: Browser, mailing: Mailing, action: Action) -> bool:
-    """Do it by the page that asks for it; answers as above."""
+    """Do it by the page that asks about it; returns as above."""
     path = f"/admin/mailings/{mailing.mailing_id}/{action}"
     if action is Action.REDRIVE:
         browser.get("/admin/queues")
@@ -101,8 +101,8 @@ def by_page(browser: Browser, mailing: Mailing, action: Action) -> bool:
 
 
 @pytest.mark.parametrize("action", Action)
-def test_an_action_is_done_by_request_if_the_table_says_so(api: Api, mailing: Mailing, action: Action) -> None:
-    """Expects a conflict if not, and the mailing as it was."""
+def test_the_api_does_an_action_if_the_table_says_so(api: Api, mailing: Mailing, action: Action) -> None:
+    """Expects a conflict otherwise, and the mailing unchanged."""
     may = action in mailing.state.actions and (action is not Action.REDRIVE or mailing.launched_at is not None)
     assert by_api(api, mailing, action) is may
     if not may:
@@ -110,10 +110,11 @@ def test_an_action_is_done_by_request_if_the_table_says_so(api: Api, mailing: Ma
 
 
 @pytest.mark.parametrize("action", Action)
-def test_an_action_is_offered_and_done_on_a_page_if_the_table_says_so(
+def test_a_page_offers_and_does_an_action_if_the_table_says_so(
     browser: Browser, mailing: Mailing, action: Action
 ) -> None:
-    """Expects a button for each action that can be done and for no other, and the same answer from who needs none."""
+    """Expects a button for each possible action and for no other, and the same result from a form without the
+    button."""
     may = action in mailing.state.actions and (action is not Action.REDRIVE or mailing.launched_at is not None)
     page = browser.get(f"/admin/mailings/{mailing.mailing_id}")
     assert page.status == 200, text_of(page)
@@ -123,10 +124,10 @@ def test_an_action_is_offered_and_done_on_a_page_if_the_table_says_so(
 
 
 @pytest.mark.parametrize("field", sorted(ALL_FIELDS))
-def test_a_field_is_changed_if_the_table_says_so(
+def test_a_field_can_be_changed_if_the_table_says_so(
     api: Api, browser: Browser, mailing: Mailing, field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects the form to ask for it, and the API to take it, in the same states."""
+    """Expects the form to have it, and the API to accept it, in the same states."""
     monkeypatch.setattr(api.services.gateways, "several", True)  # which is what the form asks for a gateway by
     may = field in mailing.state.fields
     name, value = CHANGES[field]
@@ -140,10 +141,8 @@ def test_a_field_is_changed_if_the_table_says_so(
     assert (api.services.mailings.get(mailing.mailing_id) != mailing) is may
 
 
-def test_every_page_and_every_answer_knows_a_mailing_of_any_status(
-    api: Api, browser: Browser, mailing: Mailing
-) -> None:
-    """Expects no page to fail, also of a status of which nothing else than its row in the table is known."""
+def test_all_pages_and_answers_work_for_a_mailing_of_any_status(api: Api, browser: Browser, mailing: Mailing) -> None:
+    """Expects no page to fail, even for a status about which nothing else is known than its row in the table."""
     path = f"/admin/mailings/{mailing.mailing_id}"
     pages = [path, f"{path}/now", f"{path}/export"]
     pages += ["/admin", "/admin/overview/now", "/admin/mailings"]
@@ -165,8 +164,8 @@ def test_every_page_and_every_answer_knows_a_mailing_of_any_status(
     assert row["status"] == mailing.status
 
 
-def test_the_daily_report_tells_of_a_mailing_of_any_status(api: Api, mailing: Mailing) -> None:
-    """Expects its status in words, in the text and in the page."""
+def test_the_daily_report_works_for_a_mailing_of_any_status(api: Api, mailing: Mailing) -> None:
+    """Expects its status in words, in the plain text and in HTML."""
     report = api.services.reports.make(Day.of(START.date(), "UTC"))
     message = message_for(report, "reports@example.com", ["anna@example.com"])
     parts = [part.get_content() for part in message.walk() if part.get_content_maintype() == "text"]

@@ -1,4 +1,4 @@
-"""/admin/system: queues, workers, gateways and what mailings cost on AWS, of one moment."""
+"""/admin/system: queues, workers, gateways and what mailings cost on AWS, all at the same moment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ NOW = "/admin/system/now"
 
 
 def now(browser: Browser, query: str = "") -> str:
-    """What the part that refreshes says, in one line."""
+    """The text of the part that refreshes, in one line."""
     page = browser.get(NOW + query, headers={"HX-Request": "true"}).text
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
 
 
-def test_the_depths_are_shown(browser: Browser, api: Api) -> None:
-    """Expects what can be had, what is delayed and what is in hand, of each queue."""
+def test_the_depths_of_queues_are_shown(browser: Browser, api: Api) -> None:
+    """Expects available, delayed and in-flight messages of each queue."""
     for name, count in (("send", 3), ("dispatch", 1)):
         api.services.queues[name].send(["{}"] * count)
     api.services.queues["send"].send(["{}"] * 2, delay=60)
@@ -28,8 +28,8 @@ def test_the_depths_are_shown(browser: Browser, api: Api) -> None:
         assert "and their recipients. 1 0 0 " in page
 
 
-def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
-    """Expects everything that moves in it, with one time, and nothing asked of the queues but their depths."""
+def test_the_part_that_refreshes_is_not_a_whole_page(browser: Browser) -> None:
+    """Expects everything that changes in it, with one time, and no call of the queues but for their depths."""
     before = len(browser.api.aws.calls)
     part = browser.get(NOW, headers={"HX-Request": "true"}).text
     assert part.count("<html") == 0
@@ -40,8 +40,8 @@ def test_the_part_that_refreshes_is_no_whole_page(browser: Browser) -> None:
     assert 'hx-get="/admin/system/now"' in browser.get("/admin/system").text
 
 
-def test_the_newest_mailings_have_their_cost(campaign: Campaign, on_call: Browser) -> None:
-    """Expects dollars of those that have started, by name, and none of one to come."""
+def test_the_newest_mailings_are_listed_with_their_cost(campaign: Campaign, on_call: Browser) -> None:
+    """Expects dollars for those that have started, by name, and nothing for a scheduled one."""
     campaign.send(10)
     campaign.order(name="To come", start_time=campaign.api.ahead(hours=2), end_time=campaign.api.ahead(hours=9))
     page = now(on_call)
@@ -49,8 +49,8 @@ def test_the_newest_mailings_have_their_cost(campaign: Campaign, on_call: Browse
     assert "To come" not in page
 
 
-def test_one_mailing_has_its_cost(campaign: Campaign, on_call: Browser) -> None:
-    """Expects the mailing that is asked for alone, also when the part refreshes."""
+def test_the_cost_of_one_mailing_can_be_shown(campaign: Campaign, on_call: Browser) -> None:
+    """Expects only the mailing that was asked for, also after a refresh."""
     campaign.send(3, text="the first")
     other = campaign.send(3, text="the other")
     page = on_call.get(f"/admin/system?mailing={other}")
@@ -60,8 +60,8 @@ def test_one_mailing_has_its_cost(campaign: Campaign, on_call: Browser) -> None:
     assert "the first" not in now(on_call, f"?mailing={other}")
 
 
-def test_a_mailing_that_is_not_there_is_an_error(campaign: Campaign, on_call: Browser) -> None:
-    """Expects 404 for an id of none, 422 for another field, and dashes for a mailing that has not started."""
+def test_the_cost_of_a_mailing_that_does_not_exist_is_an_error(campaign: Campaign, on_call: Browser) -> None:
+    """Expects 404 for an unknown id, 422 for another field, and dashes for a mailing that has not started."""
     assert on_call.get("/admin/system?mailing=%22%3Cscript").status == 404
     assert on_call.get("/admin/system?another=1").status == 422
     mailing = campaign.order(start_time=campaign.api.ahead(hours=2), end_time=campaign.api.ahead(hours=9))
@@ -69,7 +69,7 @@ def test_a_mailing_that_is_not_there_is_an_error(campaign: Campaign, on_call: Br
 
 
 def test_gateways_and_workers_are_shown(campaign: Campaign, on_call: Browser) -> None:
-    """Expects who was last seen when, what people limited, and since when sending is paused."""
+    """Expects who was last seen when, the limits that people set, and since when sending is paused."""
     campaign.send(2)
     assert campaign.api.patch("/api/gateway", {"rate": 70}).status == 200
     campaign.api.post("/api/gateway/hold", {"reason": "maintenance"})

@@ -1,4 +1,4 @@
-"""The pages of templates, and the form of a mailing that is begun with one."""
+"""The pages of templates, and the form of a mailing that starts from one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def value_of(page: str, name: str) -> str:
 
 
 def fields_of(page: str) -> dict[str, str]:
-    """What stands in the texts of a form, and the template that it was begun with."""
+    """The texts in a form, and the template that it started from."""
     fields = dict(re.findall(r'<textarea [^>]*name="(text[^"]*)"[^>]*>\n([^<]*)</textarea>', page))
     fields |= dict(re.findall(r'name="(texts\.\d\.language)" type="text" value="([^"]*)"', page))
     fields = {name: value.replace("&amp;", "&") for name, value in fields.items() if value}
@@ -56,8 +56,8 @@ def test_a_template_is_created_and_changed_by_its_pages(browser: Browser, api: A
     assert api.get(f"/api/templates/{row['id']}/versions/1").json["texts"] == {"ru": "Привет, {{first_name}}"}
 
 
-def test_a_form_that_is_behind_changes_nothing(browser: Browser, api: Api, template: dict[str, Any]) -> None:
-    """Expects what was entered to be kept, and to be told that somebody else was faster."""
+def test_a_form_for_an_older_version_changes_nothing(browser: Browser, api: Api, template: dict[str, Any]) -> None:
+    """Expects the input to be kept, and an error that says that somebody else was faster."""
     path = f"/admin/templates/{template['id']}/edit"
     browser.get(path)
     first, second = (browser.post(path, {"name": "Greeting", "text": text, "version": "1"}) for text in ("Hi", "Hey"))
@@ -77,7 +77,7 @@ def test_a_form_that_is_behind_changes_nothing(browser: Browser, api: Api, templ
         ({"texts.0.language": "russian!", "texts.0.text": "x"}, "Other languages: must be the code of a language"),
     ],
 )
-def test_what_is_wrong_is_told_beside_the_field(
+def test_errors_are_reported_beside_their_fields(
     browser: Browser, template: dict[str, Any], fields: dict[str, str], told: str
 ) -> None:
     browser.get("/admin/templates/new")
@@ -96,8 +96,8 @@ def test_the_preview_shows_the_text_and_no_window(browser: Browser, template: di
     assert "Enter a text that can be sent." in browser.post("/admin/templates/preview", {"text": "{{#a}}"}).text
 
 
-def test_a_mailing_is_begun_with_a_template(browser: Browser, api: Api, template: dict[str, Any]) -> None:
-    """Expects all its texts in the form, and a mailing that says what they are from, with a link."""
+def test_a_mailing_starts_from_a_template(browser: Browser, api: Api, template: dict[str, Any]) -> None:
+    """Expects all its texts in the form, and a mailing that names the template, with a link."""
     assert "&lt;Greeting&gt;</option>" in browser.get("/admin/mailings/new").text
     form = browser.get(f"/admin/mailings/new?template={template['id']}").text
     fields = fields_of(form)
@@ -114,10 +114,10 @@ def test_a_mailing_is_begun_with_a_template(browser: Browser, api: Api, template
     assert browser.get(f"/admin/mailings/new?template={template['id']}").status == 404
 
 
-def test_a_text_that_was_changed_in_the_form_is_from_no_template(
+def test_a_text_that_was_changed_in_the_form_belongs_to_no_template(
     browser: Browser, api: Api, template: dict[str, Any]
 ) -> None:
-    """Expects the same of a template that is not there, for a form may come from anybody."""
+    """Expects the same for a template that does not exist, since a form may come from anybody."""
     fields = fields_of(browser.get(f"/admin/mailings/new?template={template['id']}").text)
     for other in ({"text": "Hello!"}, {"template": "x y"}, {"template": f"{template['id']} 2"}):
         browser.post("/admin/mailings/new", {**fields, **WINDOW, **OPTIONS, **other})
@@ -125,8 +125,8 @@ def test_a_text_that_was_changed_in_the_form_is_from_no_template(
     assert [one["template"] for one in rows] == [None] * 3
 
 
-def test_all_languages_come_back_with_an_error(browser: Browser, template: dict[str, Any]) -> None:
-    """Expects no text to be lost, and no other template to be offered, for it would take what was entered."""
+def test_an_error_keeps_all_languages(browser: Browser, template: dict[str, Any]) -> None:
+    """Expects no text to be lost, and no other template to be offered, since it would replace the input."""
     fields = fields_of(browser.get(f"/admin/mailings/new?template={template['id']}").text)
     page = browser.post("/admin/mailings/new", {**fields, **WINDOW, **OPTIONS, "rate_limit": "x"})
     assert page.status == 422

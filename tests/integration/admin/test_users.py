@@ -23,7 +23,7 @@ def signs_in(api: Api, username: str, password: str) -> bool:
 
 
 def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Api) -> None:
-    """Expects it to work, and to stand on no page afterwards."""
+    """Expects it to work, and to be on no page afterwards."""
     page = browser.post("/admin/users", {"username": "maria", "role": "operator"})
     password = shown_password(page)
     assert page.headers["cache-control"] == "no-store"
@@ -41,8 +41,8 @@ def test_a_new_user_gets_a_password_that_is_shown_once(browser: Browser, api: Ap
         ({"username": "operator", "role": "operator"}, "this username is taken; choose another one"),
     ],
 )
-def test_a_user_that_cannot_be_is_told_beside_the_field(browser: Browser, fields: dict, told: str) -> None:
-    """Expects what was entered to stand there still, the list with it, and no new user."""
+def test_an_invalid_user_is_reported_beside_the_field(browser: Browser, fields: dict, told: str) -> None:
+    """Expects the input to be kept, the list below it, and no new user."""
     page = browser.post("/admin/users", fields)
     assert page.status in (409, 422)
     assert told in text_of(page)
@@ -51,7 +51,7 @@ def test_a_user_that_cannot_be_is_told_beside_the_field(browser: Browser, fields
 
 
 def test_a_role_is_changed(browser: Browser, api: Api) -> None:
-    """Expects the other role, and the user to be signed out."""
+    """Expects the new role, and the user to be signed out."""
     page = browser.post("/admin/users/operator/role", {"role": "admin"})
     assert "Changes saved." in text_of(page)
     assert api.services.users.get("operator").role is Role.ADMIN
@@ -59,7 +59,8 @@ def test_a_role_is_changed(browser: Browser, api: Api) -> None:
 
 
 def test_a_password_is_reset_after_a_question(browser: Browser, api: Api) -> None:
-    """Expects the question to change nothing, then a new password instead of the old one, and the user signed out."""
+    """Expects the question to change nothing, then a new password instead of the old one, and the user to be signed
+    out."""
     assert "Reset the password of operator?" in text_of(browser.get("/admin/users/operator/password"))
     assert signs_in(api, "operator", PASSWORD)
     password = shown_password(browser.post("/admin/users/operator/password"))
@@ -69,7 +70,7 @@ def test_a_password_is_reset_after_a_question(browser: Browser, api: Api) -> Non
 
 
 def test_a_user_is_signed_out_everywhere_after_a_question(browser: Browser, api: Api) -> None:
-    """Expects the tokens to be listed before, to be gone after, and the password to stay."""
+    """Expects the tokens to be listed before, to be gone afterwards, and the password to stay valid."""
     assert "There are no valid tokens" not in text_of(browser.get("/admin/users/operator"))
     assert "out everywhere?" in text_of(browser.get("/admin/users/operator/sign-out"))
     page = browser.post("/admin/users/operator/sign-out")
@@ -80,7 +81,7 @@ def test_a_user_is_signed_out_everywhere_after_a_question(browser: Browser, api:
 
 
 def test_a_user_is_removed_after_a_question(browser: Browser) -> None:
-    """Expects a question, then a list without the user."""
+    """Expects a question, and then a list without the user."""
     assert "Delete the user operator?" in text_of(browser.get("/admin/users/operator/delete"))
     page = browser.post("/admin/users/operator/delete")
     assert "The user operator was deleted." in text_of(page)
@@ -88,8 +89,8 @@ def test_a_user_is_removed_after_a_question(browser: Browser) -> None:
     assert browser.get("/admin/users/operator").status == 404
 
 
-def test_the_last_admin_stays(browser: Browser, api: Api) -> None:
-    """Expects the question again with the reason, and the role to be what it was."""
+def test_the_last_admin_cannot_be_removed(browser: Browser, api: Api) -> None:
+    """Expects the question again with the reason, and the role unchanged."""
     for path, fields in (("/admin/users/admin/delete", {}), ("/admin/users/admin/role", {"role": "operator"})):
         page = browser.post(path, fields)
         assert page.status == 409
@@ -110,8 +111,8 @@ def test_the_list_has_pages(browser: Browser, api: Api) -> None:
     assert len(seen) == len(set(seen)) == 62
 
 
-def test_an_operator_sees_nothing_of_users(operators_browser: Browser) -> None:
-    """Expects no link to the page, and the page itself to be refused, whatever is asked of it."""
+def test_an_operator_cannot_see_users(operators_browser: Browser) -> None:
+    """Expects no link to the page, and every request to it to be refused."""
     assert 'href="/admin/users"' not in operators_browser.get("/admin").text
     for path in ("/admin/users", "/admin/users/admin", "/admin/users/admin/delete"):
         assert operators_browser.get(path).status == 403
