@@ -1,4 +1,5 @@
-"""Who may use which route: every operation, with no token, a wrong, a revoked and an expired one, and each role."""
+"""Who may use which route: every operation, without a token, with a wrong, revoked and expired one, and with each
+role."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ def _status(api: Api, operation: Operation, token: str) -> int:
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=_name)
-def test_a_route_wants_a_token_that_is_good(api: Api, operation: Operation) -> None:
-    """None, one that never was, one that was revoked and one that has run out: 401 each."""
+def test_a_route_needs_a_valid_token(api: Api, operation: Operation) -> None:
+    """Expects 401 without a token, and with one that was never issued, was revoked or has expired."""
     revoked = api.post("/auth-token", {"username": "operator", "password": PASSWORD}).json["token"]
     assert api.delete("/auth-token", token=revoked).status == 204
     expiring = api.post("/auth-token", {"username": "operator", "password": PASSWORD}).json["token"]
@@ -39,8 +40,8 @@ def test_a_route_wants_a_token_that_is_good(api: Api, operation: Operation) -> N
 
 
 @pytest.mark.parametrize("operation", GUARDED, ids=_name)
-def test_a_route_is_for_the_roles_that_it_names(api: Api, operation: Operation) -> None:
-    """403 for the others, and nothing of the kind for these."""
+def test_a_route_allows_the_roles_that_it_names(api: Api, operation: Operation) -> None:
+    """Expects 403 for the others, and never for these."""
     assert operation.roles is not None
     for role in Role:
         status = _status(api, operation, api.secrets[role])
@@ -49,7 +50,7 @@ def test_a_route_is_for_the_roles_that_it_names(api: Api, operation: Operation) 
 
 
 def test_only_an_admin_manages_users() -> None:
-    """Whatever is added under /api/users later; one's own account is everybody's."""
+    """Expects this of everything under /api/users, now or later, except for one's own account."""
     users = [operation for operation in GUARDED if operation.path.startswith("/api/users")]
     others = [operation for operation in users if not operation.path.startswith("/api/users/me")]
     assert others

@@ -23,7 +23,7 @@ def created(api: Api, **fields: Any) -> dict[str, Any]:
 
 
 def imported(campaign: Campaign, text: str, **query: str) -> dict[str, Any]:
-    """An import once it is finished."""
+    """The import, once it is finished."""
     headers = {"Content-Type": "text/csv"}
     reply = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=headers, query=query)
     assert reply.status == 201, reply.text
@@ -34,7 +34,7 @@ def imported(campaign: Campaign, text: str, **query: str) -> dict[str, Any]:
 
 
 def exported(api: Api, **query: object) -> str:
-    """All pages of an export as one file, as a caller would who follows the links."""
+    """All pages of an export as one file, as a caller gets it by following the links."""
     text, reply = "", api.get("/api/clients/export", query=query)
     for _ in range(50):
         text += reply.text
@@ -50,7 +50,7 @@ def everybody(api: Api) -> dict[str, dict[str, Any]]:
 
 
 def test_a_client_has_a_language_and_attributes(api: Api) -> None:
-    """Expects them as they were given, of the same kinds, in every answer."""
+    """Expects every answer to have them as they were given, with the same types."""
     client = created(api, language="pt_br", attributes=ATTRIBUTES)
     assert (client["language"], client["attributes"]) == ("pt-BR", ATTRIBUTES)
     assert api.get(f"/api/clients/{client['id']}").json == client
@@ -58,14 +58,14 @@ def test_a_client_has_a_language_and_attributes(api: Api) -> None:
     assert api.post("/api/clients/lookup", {"phone_number": NUMBER}).json["client"] == client
 
 
-def test_a_client_of_before_has_none(api: Api) -> None:
-    """Expects both to be there, and empty."""
+def test_a_client_from_before_attributes_has_none(api: Api) -> None:
+    """Expects both fields to be there, and empty."""
     client = created(api)
     assert (client["language"], client["attributes"]) == ("", {})
 
 
 def test_a_patch_changes_the_attributes_that_it_names(api: Api) -> None:
-    """Expects null to take one away, the others to stay, and a PUT to set all."""
+    """Expects null to remove one, the others to stay, and a PUT to set all."""
     client = created(api, language="ru", attributes={"a": 1, "b": 2, "c": 3})
     path = f"/api/clients/{client['id']}"
     changed = api.patch(path, {"attributes": {"a": "x", "b": None}}).json
@@ -89,22 +89,22 @@ def test_a_patch_changes_the_attributes_that_it_names(api: Api) -> None:
         ({"attributes": {"a": "x" * 600, "b": "x" * 600}}, ["attributes"]),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(api: Api, fields: dict[str, Any], wrong: list[str]) -> None:
-    """Expects 422, each wrong one named, and nobody added."""
+def test_invalid_attributes_are_reported_with_their_path(api: Api, fields: dict[str, Any], wrong: list[str]) -> None:
+    """Expects 422 with each wrong one, and no new client."""
     reply = api.post("/api/clients", {"phone_number": NUMBER, **fields})
     assert (reply.status, sorted(reply.errors)) == (422, sorted(wrong))
     assert everybody(api) == {}
 
 
-def test_a_patch_cannot_make_them_too_many(api: Api) -> None:
-    """Expects the bound to hold for all together."""
+def test_a_patch_cannot_exceed_the_number_of_attributes(api: Api) -> None:
+    """Expects the limit to hold for old and new ones together."""
     client = created(api, attributes={f"a{number}": 1 for number in range(30)})
     reply = api.patch(f"/api/clients/{client['id']}", {"attributes": {"b": 1}})
     assert (reply.status, list(reply.errors)) == (422, ["attributes"])
 
 
 def test_a_change_of_yes_to_1_is_a_change(campaign: Campaign) -> None:
-    """Expects an import to tell the two apart."""
+    """Expects an import to distinguish the two."""
     created(campaign.api, attributes={"a": True})
     assert imported(campaign, f"phone_number,attributes.a\n{NUMBER},1\n")["changed"] == 1
     assert everybody(campaign.api)[NUMBER]["attributes"] == {"a": 1}
@@ -130,7 +130,7 @@ def test_an_export_can_be_imported_again_with_attributes(campaign: Campaign) -> 
 
 
 def test_all_pages_of_an_export_have_the_same_columns(api: Api) -> None:
-    """Expects an attribute that comes up meanwhile to be left out, and no cell to stand in another's column."""
+    """Expects an attribute that appears meanwhile to be left out, and no cell in another's column."""
     for number in range(4):
         api.post("/api/clients", ClientBodyFactory(attributes={"a": number}))
     first = api.get("/api/clients/export", query={"limit": 2})
@@ -145,7 +145,7 @@ def test_all_pages_of_an_export_have_the_same_columns(api: Api) -> None:
 
 
 def test_an_import_changes_the_attributes_that_it_has(campaign: Campaign) -> None:
-    """Expects an absent column and an empty cell to leave what is there, and mode=replace to set all."""
+    """Expects a missing column and an empty cell to change nothing, and mode=replace to set all."""
     client = created(campaign.api, tag="vip", language="ru", attributes={"a": 1, "b": 2})
     text = f"phone_number,language,attribute:a,Attributes.NewOne\n{NUMBER},,,x\n"
     assert imported(campaign, text)["changed"] == 1
@@ -162,7 +162,7 @@ def test_an_import_changes_the_attributes_that_it_has(campaign: Campaign) -> Non
 
 
 def test_attributes_that_would_be_too_many_together_stay_as_they_were(campaign: Campaign) -> None:
-    """Expects the row's other fields to be set: a file cannot make a client grow without end."""
+    """Expects the row's other fields to be set: a file cannot make a client grow without limit."""
     created(campaign.api, attributes={f"a{number}": number for number in range(30)})
     imported(campaign, f"phone_number,tag,attributes.b\n{NUMBER},new,1\n")
     after = everybody(campaign.api)[NUMBER]
@@ -177,8 +177,8 @@ def test_large_attributes_are_imported_in_items_that_fit(campaign: Campaign) -> 
     assert (found["created"], found["rejected"]) == (1500, 0)
 
 
-def test_there_are_so_many_different_attributes_at_most(campaign: Campaign) -> None:
-    """Expects a name too many to be refused, in a file too, and those that there are to be taken."""
+def test_the_number_of_different_attributes_is_limited(campaign: Campaign) -> None:
+    """Expects one more name to be refused, in a file too, and existing names to be accepted."""
     for number in range(0, MOST_NAMES, 25):
         body = ClientBodyFactory(attributes={f"a{number + one}": 1 for one in range(25)})
         assert campaign.api.post("/api/clients", body).status == 201

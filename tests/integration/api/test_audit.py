@@ -1,4 +1,4 @@
-"""The audit log: what users did, by whom, and in which history it stands."""
+"""The audit log: what users did, who it was, and in whose history it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLIENT = {"phone_number": "+79161234567", "tags": ["vip"], "attributes": {"first
 
 
 def entries(api: Api, **query: Any) -> list[dict[str, Any]]:
-    """The newest first, without what signing in leaves."""
+    """The newest first, without entries about signing in."""
     rows: list[dict[str, Any]] = api.get("/api/audit/", query=query).json["rows"]
     return [row for row in rows if row["action"] != "signed_in"]
 
@@ -31,8 +31,8 @@ def mailing(api: Api, **more: Any) -> str:
     return created
 
 
-def test_a_changed_mailing_is_told_with_old_and_new(api: Api) -> None:
-    """Expects who, what, which mailing, and each field that got another value, and no other."""
+def test_a_changed_mailing_has_an_entry_with_old_and_new_values(api: Api) -> None:
+    """Expects who, what, which mailing, and each field whose value changed, and no other."""
     mailing_id = mailing(api)
     api.pass_time(seconds=1)
     api.patch(f"/api/mailing/{mailing_id}/", {"text": "Hello again", "rate_limit": 5})
@@ -67,7 +67,7 @@ def test_each_step_of_a_mailing_has_its_action(api: Api) -> None:
     assert entries(api)[0]["action"] == "deleted"
 
 
-def test_what_is_personal_of_a_client_is_not_kept(api: Api) -> None:
+def test_no_personal_data_of_a_client_is_kept(api: Api) -> None:
     """Expects masked numbers, and neither attributes nor external ids, so that nothing is left of a deleted client."""
     client_id = api.post("/api/clients/", CLIENT).json["id"]
     api.pass_time(seconds=1)
@@ -99,8 +99,8 @@ def test_what_is_personal_of_a_client_is_not_kept(api: Api) -> None:
     assert [one["action"] for one in told] == ["created", "opted_out", "deleted"]
 
 
-def test_users_and_their_tokens_are_told_without_secrets(api: Api) -> None:
-    """Expects each change of a user, and each sign-in and sign-out, with the one whom it was done to."""
+def test_changes_of_users_and_tokens_have_entries_without_secrets(api: Api) -> None:
+    """Expects each change of a user, and each sign-in and sign-out, with the user it was about."""
     api.post("/api/users/", {"username": "maria", "password": PASSWORD, "role": "operator"})
     api.pass_time(seconds=1)
     api.patch("/api/users/maria/", {"role": "admin", "password": f"{PASSWORD}!"})
@@ -130,8 +130,8 @@ def test_users_and_their_tokens_are_told_without_secrets(api: Api) -> None:
     ]
 
 
-def test_gateway_templates_segments_and_prices_are_told(api: Api) -> None:
-    """Expects what is set for everybody to be there, too."""
+def test_changes_of_gateway_templates_segments_and_prices_have_entries(api: Api) -> None:
+    """Expects entries for what is set for everybody, too."""
     api.patch("/api/gateway/", {"rate": 20})
     api.post("/api/gateway/hold/", {"reason": "maintenance"})
     api.post("/api/gateway/close/", {})
@@ -153,8 +153,8 @@ def test_gateway_templates_segments_and_prices_are_told(api: Api) -> None:
     ]
 
 
-def test_imports_exports_and_test_messages_are_told(api: Api) -> None:
-    """Expects the number of rows, and each export once, however many pages it has."""
+def test_imports_exports_and_test_messages_have_entries(api: Api) -> None:
+    """Expects the number of rows, and one entry for each export, however many pages it has."""
     file = b"phone_number\n+79161234567\n+79161234568\n"
     api.post("/api/clients/imports/", raw=file, headers={"Content-Type": "text/csv"})
     for number in range(2):
@@ -205,8 +205,8 @@ def test_the_log_can_be_exported(api: Api) -> None:
     ]
 
 
-def test_entries_are_forgotten_after_two_years(api: Api) -> None:
-    """Expects an entry until then, whether or not DynamoDB has removed it."""
+def test_entries_are_hidden_after_two_years(api: Api) -> None:
+    """Expects them until then, whether or not DynamoDB has removed them."""
     api.post("/api/clients/", CLIENT)
     api.pass_time(days=729)
     api.token = api.services.users.issue_token("admin", PASSWORD, "test").secret
@@ -223,8 +223,8 @@ def test_only_admins_read_the_log(api: Api, path: str) -> None:
     assert api.get(path).status == 403
 
 
-def test_what_the_service_does_by_itself_is_not_told(api: Api) -> None:
-    """Expects no entry, and so no cost, unless a user asked."""
+def test_what_the_service_does_by_itself_has_no_entry(api: Api) -> None:
+    """Expects no entry, and so no cost, unless a user did it."""
     before = len(api.get("/api/audit/").json["rows"])
     api.services.gateway_control.set_rate(7, "")
     api.services.clients.create(ClientFields("+79160000000"))

@@ -1,4 +1,4 @@
-"""A request authenticates itself in the function that serves it: one read, and one answer to whatever fails."""
+"""A request is authenticated in the function that serves it, with one read, and one answer to whatever fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOBODYS = "0123456789-" * 4  # of the form of what is random in a secret
 
 
 def _calls(api: Api, token: str) -> list[str]:
-    """The calls of AWS for a request that itself asks for nothing: it is wrong after it was authenticated."""
+    """The calls of AWS for a request that makes none of its own: it is refused as invalid after its authentication."""
     api.aws.calls.clear()
     assert api.get("/api/clients", query={"nothing": 1}, token=token).status in (401, 422)
     return list(api.aws.calls)
@@ -32,7 +32,7 @@ def _refused(api: Api, header: str) -> Reply:
 
 
 def test_a_request_is_authenticated_by_one_consistent_read(api: Api) -> None:
-    """Expects token and user to be read at once: the token says whose it is."""
+    """Expects token and user to be read together: the token names its user."""
     bodies: list[bytes] = []
 
     def note(call: Call) -> None:
@@ -55,7 +55,7 @@ def test_a_page_of_the_admin_ui_is_authenticated_by_the_same_read(api: Api) -> N
 
 
 def test_an_unknown_user_takes_the_same_calls_as_a_known_one(api: Api) -> None:
-    """Expects nobody to learn from a made-up token which names there are."""
+    """Expects nobody to find out with made-up tokens which user names exist."""
     known, unknown = (_calls(api, f"{name}.{NOBODYS}") for name in ("admin", "nobody"))
     assert known == unknown == [READ]
 
@@ -63,14 +63,14 @@ def test_an_unknown_user_takes_the_same_calls_as_a_known_one(api: Api) -> None:
 @pytest.mark.parametrize(
     "secret", ["nonsense", ".", "admin.", f".{NOBODYS}", f"a/b.{NOBODYS}", f"{'x' * 65}.{NOBODYS}", "\xff" * 43, "me.x"]
 )
-def test_what_cannot_be_a_token_is_refused(api: Api, secret: str) -> None:
-    """Expects 401, and no read if its form shows that nobody was ever given it."""
+def test_an_invalid_token_is_refused(api: Api, secret: str) -> None:
+    """Expects 401, and no read if its form shows that it was never issued."""
     assert _refused(api, f"Token {secret}").headers["www-authenticate"] == "Bearer"
     assert len(_calls(api, secret)) == (secret == "admin.")
 
 
-def test_another_users_name_before_a_secret_is_refused(api: Api) -> None:
-    """Expects the name to be a part of the secret: an operator's token is no admin's."""
+def test_a_secret_with_another_users_name_is_refused(api: Api) -> None:
+    """Expects the name to be part of the secret: an operator's token is not an admin's."""
     operators = api.secrets[Role.OPERATOR]
     random = operators.rpartition(".")[2]
     assert operators == f"operator.{random}"
@@ -78,8 +78,9 @@ def test_another_users_name_before_a_secret_is_refused(api: Api) -> None:
     assert {_refused(api, f"Token {name}{random}").status for name in ("admin.", "")} == {401}
 
 
-def test_everything_that_fails_is_answered_the_same(api: Api) -> None:
-    """Expects a problem that says neither whether the user exists nor why the token is not good, and how to get one."""
+def test_every_failure_has_the_same_answer(api: Api) -> None:
+    """Expects a problem that tells how to get a token, but neither whether the user exists nor why the token is
+    invalid."""
     credentials = {"username": "operator", "password": PASSWORD}
     revoked = api.post("/auth-token", credentials).json["token"]
     assert api.delete("/auth-token", token=revoked).status == 204
@@ -99,8 +100,8 @@ def test_everything_that_fails_is_answered_the_same(api: Api) -> None:
         assert reply.headers["cache-control"] == "no-store"
 
 
-def test_who_is_not_signed_in_learns_nothing_about_the_request(api: Api) -> None:
-    """Expects 401 before the body, the query and the resource are looked at."""
+def test_nothing_about_a_request_is_checked_before_its_token(api: Api) -> None:
+    """Expects 401 before the body, the query or the resource is looked at."""
     replies = [
         api.post("/api/clients", raw=b"{", token=""),
         api.get("/api/clients", query={"nothing": 1}, token=""),
@@ -110,14 +111,14 @@ def test_who_is_not_signed_in_learns_nothing_about_the_request(api: Api) -> None
 
 
 @pytest.mark.parametrize("token", ["", "nonsense"])
-def test_an_unknown_route_is_unknown_to_everybody(api: Api, token: str) -> None:
-    """Expects 404 and 405 without a token, as with one."""
+def test_an_unknown_route_is_unknown_with_and_without_a_token(api: Api, token: str) -> None:
+    """Expects 404 and 405 in both cases."""
     assert api.get("/api/nothing", token=token).status == api.get("/api/nothing").status == 404
     assert api.delete("/api/clients", token=token).status == api.delete("/api/clients").status == 405
 
 
-def test_a_token_from_before_it_named_its_user_works_still(api: Api) -> None:
-    """Expects the secret of an earlier release to be good until it runs out, is revoked or its user changes."""
+def test_a_token_without_its_users_name_still_works(api: Api) -> None:
+    """Expects tokens of an earlier release to be valid until they expire, are revoked or their user changes."""
     now = api.clock.now()
     olds = [secrets.token_urlsafe(32) for _ in range(2)]
     for number, old in enumerate(olds):
@@ -131,8 +132,8 @@ def test_a_token_from_before_it_named_its_user_works_still(api: Api) -> None:
     assert api.get("/api/users/me", token=olds[1]).status == 401
 
 
-def test_a_changed_password_and_role_count_from_the_next_request_on(api: Api) -> None:
-    """Expects nothing to be remembered of a token that was just good, not even for a moment."""
+def test_a_changed_password_or_role_counts_from_the_next_request(api: Api) -> None:
+    """Expects nothing to be remembered about a token that was valid a moment ago."""
     for change in ({"password": "another long one"}, {"role": "admin"}):
         password = change.get("password", "another long one") if "role" in change else PASSWORD
         token = api.post("/auth-token", {"username": "operator", "password": password}).json["token"]

@@ -1,4 +1,4 @@
-"""Bad input: every kind is refused with the field and the reason, and leaves nothing half-done behind."""
+"""Bad input: every kind is refused with the field and the reason, and nothing is left half-done."""
 
 # ruff: noqa: RUF001 - characters that only look like digits are among the bad input
 
@@ -25,7 +25,7 @@ def _mailing(api: Api, **fields: Any) -> Reply:
 
 
 def _is_refused(api: Api, reply: Reply, *fields: str) -> None:
-    """Expects 422 with these fields, as a problem, and nothing to have been made."""
+    """Fails unless the answer is 422 with these fields, as a problem, and nothing was created."""
     assert reply.status == 422, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     assert list(reply.errors) == list(fields)
@@ -56,12 +56,12 @@ def _is_refused(api: Api, reply: Reply, *fields: str) -> None:
         "１２３４５６７８９０",
     ],
 )
-def test_a_phone_number_that_is_none(api: Api, number: str) -> None:
+def test_an_invalid_phone_number(api: Api, number: str) -> None:
     _is_refused(api, _client(api, phone_number=number), "phone_number")
 
 
 @pytest.mark.parametrize("number", [79161234567, 7.9e10, None, True, ["+79161234567"], {"number": "+79161234567"}])
-def test_a_phone_number_that_is_no_text(api: Api, number: Any) -> None:
+def test_a_phone_number_that_is_not_text(api: Api, number: Any) -> None:
     _is_refused(api, _client(api, phone_number=number), "phone_number")
 
 
@@ -79,7 +79,7 @@ def test_a_phone_number_that_is_no_text(api: Api, number: Any) -> None:
     ],
 )
 def test_a_phone_number_written_as_people_do(api: Api, number: str) -> None:
-    """Expects the one form in which it is kept, with all eleven digits."""
+    """Expects the one form in which it is stored, with all eleven digits."""
     assert _client(api, phone_number=number).json["phone_number"] == "+79161234567"
 
 
@@ -91,7 +91,7 @@ def test_one_phone_number_written_twice(api: Api) -> None:
 
 
 @pytest.mark.parametrize("operator", ["9", "9166", "abc", "９１６", " 916", 1000, -1, 9.16, True, [916], "", 10**30])
-def test_an_operator_that_is_none(api: Api, operator: Any) -> None:
+def test_an_invalid_operator(api: Api, operator: Any) -> None:
     _is_refused(api, _client(api, operator=operator), "operator")
 
 
@@ -110,23 +110,23 @@ def test_a_time_zone_that_does_not_exist(api: Api, name: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["x" * 65, "a\x00b", "a\nb", "a\x1fb", "\x7f", 5, None, ["vip"]])
-def test_a_tag_that_is_none(api: Api, tag: Any) -> None:
+def test_an_invalid_tag(api: Api, tag: Any) -> None:
     _is_refused(api, _client(api, tag=tag), "tag")
 
 
 @pytest.mark.parametrize("tag", ["x" * 64, "привет", "🎄", "a b", "a/b?c&d=é", "%00", "<b>"])
 def test_a_tag_of_any_visible_characters(api: Api, tag: str) -> None:
-    """Expects it to be kept, and to be found by."""
+    """Expects it to be stored, and to find its clients."""
     assert _client(api, tag=tag).json["tag"] == tag
     assert api.get("/api/clients", query={"tag": tag}).json["total"] == 1
 
 
 @pytest.mark.parametrize("flag", ["true", "no", 1, 0, None, []])
-def test_a_flag_that_is_none(api: Api, flag: Any) -> None:
+def test_an_invalid_flag(api: Api, flag: Any) -> None:
     _is_refused(api, _client(api, opted_out=flag), "opted_out")
 
 
-def test_everything_that_is_wrong_is_said_at_once(api: Api) -> None:
+def test_all_errors_are_reported_at_once(api: Api) -> None:
     reply = _client(api, phone_number="1", operator="x", tag="\x00", timezone="x", opted_out=1, color="red")
     _is_refused(api, reply, "phone_number", "operator", "tag", "timezone", "opted_out", "color")
 
@@ -144,7 +144,7 @@ def test_a_window_in_the_past(api: Api) -> None:
 
 
 def test_a_window_that_has_begun_is_open(api: Api) -> None:
-    """Expects the mailing to be taken: it starts at once."""
+    """Expects the mailing to be accepted, and to start at once."""
     _client(api)
     assert _mailing(api, starts_in=timedelta(minutes=-30)).status == 201
 
@@ -180,8 +180,8 @@ def test_a_window_that_has_begun_is_open(api: Api) -> None:
         [],
     ],
 )
-def test_a_time_that_is_none(api: Api, name: str, moment: Any) -> None:
-    """Naive times, days that are not in the calendar, years that no mailing can mean, numbers."""
+def test_an_invalid_time(api: Api, name: str, moment: Any) -> None:
+    """Times without an offset, dates that do not exist, years that no mailing can mean, numbers."""
     _is_refused(api, _mailing(api, **{name: moment}), name)
 
 
@@ -198,7 +198,7 @@ def test_a_time_that_is_none(api: Api, name: str, moment: Any) -> None:
     ],
 )
 def test_a_time_in_any_form_of_iso_8601_with_an_offset(api: Api, moment: str, kept: str) -> None:
-    """Expects the same moment, in UTC, in whole milliseconds; the offset says which, so no hour of a gap is unclear."""
+    """Expects the same moment, in UTC, in whole milliseconds; with the offset, hours that come twice are clear."""
     assert _mailing(api, start_time=moment, end_time="2027-01-01T00:00:00Z").json["start_time"] == kept
 
 
@@ -216,7 +216,7 @@ def test_a_time_in_any_form_of_iso_8601_with_an_offset(api: Api, moment: str, ke
         ([], "local_window"),
     ],
 )
-def test_a_local_window_that_is_none(api: Api, window: Any, field: str) -> None:
+def test_an_invalid_local_window(api: Api, window: Any, field: str) -> None:
     reply = _mailing(api, local_window=window)
     assert field in reply.errors
     _is_refused(api, reply, *reply.errors)
@@ -232,15 +232,15 @@ def test_a_local_window_of_no_length(api: Api) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "\n\t", "x" * 10_000, "x" * 1_601, "\x00", "a\x07b", "a\x7fb", 5, None, ["x"]]
 )
-def test_a_text_that_is_none(api: Api, text: Any) -> None:
+def test_an_invalid_text(api: Api, text: Any) -> None:
     _is_refused(api, _mailing(api, text=text), "text")
 
 
 @pytest.mark.parametrize(
     "text", ["x", "x" * 1_600, "🎄" * 800, "Привет,\r\n\tмир", "👩‍👩‍👧 e\u0301", "\u202eevil", "<b>&amp;"]
 )
-def test_a_text_of_any_writing(api: Api, text: str) -> None:
-    """Expects it to be kept letter by letter."""
+def test_a_text_in_any_script(api: Api, text: str) -> None:
+    """Expects it to be stored character by character."""
     assert _mailing(api, text=text).json["text"] == text
 
 
@@ -268,13 +268,13 @@ def test_half_of_a_surrogate_pair(api: Api) -> None:
         (None, "clients"),
     ],
 )
-def test_a_segment_that_is_none(api: Api, clients: Any, field: str) -> None:
+def test_an_invalid_segment(api: Api, clients: Any, field: str) -> None:
     _is_refused(api, _mailing(api, clients=clients), field)
 
 
 @pytest.mark.parametrize("rate", ["50", 0, -1, 10_001, 1.5, 10**400, True, [1]])
-def test_a_rate_that_is_none(api: Api, rate: Any) -> None:
-    """Numbers as texts, fractions, and integers of 400 digits."""
+def test_an_invalid_rate(api: Api, rate: Any) -> None:
+    """Numbers as text, fractions, and integers of 400 digits."""
     reply = _mailing(api, rate_limit=rate)
     if rate == 10**400:
         assert reply.status in (400, 422)
@@ -294,14 +294,14 @@ def test_a_number_that_json_or_doubles_do_not_have(api: Api, number: str) -> Non
 @pytest.mark.parametrize(
     ("name", "value"), [("on_unknown", "give up"), ("on_unknown", 1), ("late", "never"), ("late", None)]
 )
-def test_a_choice_that_is_none(api: Api, name: str, value: Any) -> None:
+def test_an_invalid_choice(api: Api, name: str, value: Any) -> None:
     _is_refused(api, _mailing(api, **{name: value}), name)
 
 
 @pytest.mark.parametrize(
     "field", ["id", "status", "counts", "created_by", "colour", "__class__", "", "a" * 5000, "\x00"]
 )
-def test_a_field_that_nobody_knows(api: Api, field: str) -> None:
+def test_an_unknown_field(api: Api, field: str) -> None:
     """Expects it to be named, read-only fields included, and never to be ignored."""
     reply = api.post("/api/mailing", {**MailingBodyFactory(starts_in=LATER), field: "x"})
     assert reply.status == 422

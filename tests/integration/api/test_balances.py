@@ -1,4 +1,4 @@
-"""`balance` of /api/gateway/: what the provider says is left, asked by the sender's function on AWS."""
+"""`balance` of /api/gateway/: the money left at the provider, requested by the sender's function on AWS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def balance(api: Api) -> Any:
     return api.get("/api/gateway/").json["balance"]
 
 
-def test_it_is_asked_at_most_every_ten_minutes(api: Api, asked: mock.Mock) -> None:
+def test_it_is_requested_at_most_every_ten_minutes(api: Api, asked: mock.Mock) -> None:
     told = balance(api)
     assert (told["amount"], told["currency"]) == ("10.28", "EUR")
     api.pass_time(minutes=9)
@@ -47,15 +47,15 @@ def test_it_is_asked_at_most_every_ten_minutes(api: Api, asked: mock.Mock) -> No
 
 
 @pytest.mark.parametrize("failure", [Cause(Reason.NO_ANSWER), ValueError("broken adapter")])
-def test_what_nobody_says_is_not_known(api: Api, asked: mock.Mock, failure: Any) -> None:
+def test_without_an_answer_it_is_unknown(api: Api, asked: mock.Mock, failure: Any) -> None:
     asked.side_effect = [failure]
     assert balance(api) | {"asked_at": ""} == {"amount": None, "currency": None, "asked_at": ""}
     assert balance(api)["amount"] is None
     assert asked.call_count == 1  # nor is a gateway asked again that does not answer
 
 
-def test_what_was_said_last_stays_while_the_provider_does_not_answer(api: Api, asked: mock.Mock) -> None:
-    """Expects it with its time, the provider to be asked no more often than else, and what it says then to count."""
+def test_the_last_balance_is_kept_while_the_provider_does_not_answer(api: Api, asked: mock.Mock) -> None:
+    """Expects it with its time, no more requests than usual, and the provider's next answer to count."""
     told = balance(api)
     asked.return_value = Cause(Reason.NO_ANSWER)
     api.pass_time(minutes=11)
@@ -68,11 +68,11 @@ def test_what_was_said_last_stays_while_the_provider_does_not_answer(api: Api, a
     assert (balance(api)["amount"], asked.call_count) == ("9.00", 3)
 
 
-def test_a_gateway_that_tells_nothing_has_none(api: Api) -> None:
+def test_a_gateway_without_a_balance_has_none(api: Api) -> None:
     assert balance(api) is None
 
 
-def test_the_senders_function_asks_for_the_api(api: Api, asked: mock.Mock) -> None:
+def test_the_senders_function_requests_it_for_the_api(api: Api, asked: mock.Mock) -> None:
     del asked
     client = mock.Mock()
 
@@ -89,7 +89,7 @@ def test_the_senders_function_asks_for_the_api(api: Api, asked: mock.Mock) -> No
 
 
 @pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"null"])
-def test_an_answer_that_nobody_understands_is_none(answer: bytes) -> None:
+def test_an_answer_that_cannot_be_read_is_ignored(answer: bytes) -> None:
     client = mock.Mock()
     client.invoke.return_value = {"Payload": io.BytesIO(answer)}
     with mock.patch.object(balances, "_lambda_client", return_value=client):

@@ -34,7 +34,7 @@ def _walk(api: Api, **query: object) -> list[dict]:
 
 
 def test_the_request_of_the_first_version_creates_a_client(api: Api) -> None:
-    """Expects 201, the client with its operator as text, and where it can be read from then on."""
+    """Expects 201, the client with their operator as text, and the address at which they can be read."""
     body = {"phone_number": "+79161234567", "operator": 916, "tag": "vip", "timezone": "Europe/Moscow"}
     reply = api.post("/api/clients/", body)
     assert reply.status == 201
@@ -68,7 +68,7 @@ def test_a_number_of_another_country_has_no_operator(api: Api) -> None:
 
 
 def test_a_phone_number_belongs_to_one_client(api: Api) -> None:
-    """Expects 409 for a second client with the number, however it is written, and the first one untouched."""
+    """Expects 409 for a second client with the number, however it is written, and the first one unchanged."""
     first = _created(api, phone_number="+79161234567", tag="vip")
     reply = api.post("/api/clients", ClientBodyFactory(phone_number="8 916 123 45 67", tag="other"))
     assert reply.status == 409
@@ -77,14 +77,14 @@ def test_a_phone_number_belongs_to_one_client(api: Api) -> None:
 
 
 def test_put_sets_every_field(api: Api) -> None:
-    """Expects what is absent from the body to become its default."""
+    """Expects fields that the body leaves out to get their defaults."""
     client = _created(api, tag="vip", timezone="Europe/Moscow", opted_out=True)
     reply = api.put(f"/api/clients/{client['id']}", {"phone_number": client["phone_number"]})
     assert reply.status == 200
     assert (reply.json["tag"], reply.json["timezone"], reply.json["opted_out"]) == ("", "UTC", False)
 
 
-def test_patch_changes_what_it_names(api: Api) -> None:
+def test_patch_changes_only_the_fields_it_has(api: Api) -> None:
     """Expects all other fields, and the time of creation, to stay."""
     client = _created(api)
     api.pass_time(minutes=1)
@@ -93,8 +93,8 @@ def test_patch_changes_what_it_names(api: Api) -> None:
     assert reply.json == client | {"tag": "gold", "tags": ["gold"], "updated_at": "2026-03-02T09:01:00.000Z"}
 
 
-def test_another_number_leaves_the_client_the_same(api: Api) -> None:
-    """Expects the id to stay, the operator to follow the number it was taken from, and both numbers to lead to them."""
+def test_a_client_whose_number_changes_keeps_the_id(api: Api) -> None:
+    """Expects a new operator if it came from the number, and both numbers to find the client."""
     client = _created(api, phone_number="+79161234567", operator=None)
     api.pass_time(minutes=1)
     changed = api.patch(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"}).json
@@ -108,8 +108,8 @@ def test_another_number_leaves_the_client_the_same(api: Api) -> None:
     assert formerly == {"id": client["id"], "client": None}
 
 
-def test_a_number_that_was_given_up_is_another_clients(api: Api) -> None:
-    """Expects an id of its own, and each to be found by their own number."""
+def test_a_number_that_was_given_up_can_belong_to_another_client(api: Api) -> None:
+    """Expects a new id for that client, and each to be found by their own number."""
     client = _created(api, phone_number="+79161234567")
     api.put(f"/api/clients/{client['id']}", {"phone_number": "+79031234567"})
     other = _created(api, phone_number="+79161234567")
@@ -119,7 +119,7 @@ def test_a_number_that_was_given_up_is_another_clients(api: Api) -> None:
 
 
 def test_a_client_cannot_move_to_a_number_that_is_taken(api: Api) -> None:
-    """Expects 409 and both clients as they were."""
+    """Expects 409, with both clients unchanged."""
     first, second = _created(api), _created(api)
     reply = api.patch(f"/api/clients/{first['id']}", {"phone_number": second["phone_number"]})
     assert reply.status == 409
@@ -128,7 +128,7 @@ def test_a_client_cannot_move_to_a_number_that_is_taken(api: Api) -> None:
 
 
 def test_a_deleted_client_is_gone(api: Api) -> None:
-    """Expects 204 once, then 404, and no trace in the list."""
+    """Expects 204 once, then 404, and nothing in the list."""
     client = _created(api)
     assert api.delete(f"/api/clients/{client['id']}").status == 204
     assert api.delete(f"/api/clients/{client['id']}").status == 404
@@ -143,8 +143,8 @@ def test_an_unknown_client_is_not_found(api: Api, method: str, client_id: str) -
     assert api.request(method, f"/api/clients/{client_id}", body).status == 404
 
 
-def test_the_list_goes_through_everybody_once(api: Api) -> None:
-    """Expects pages of the wanted length with the total on each, and every client on one of them."""
+def test_the_list_has_every_client_once(api: Api) -> None:
+    """Expects pages of the requested length, with the total on each."""
     created = [_created(api) for _ in range(23)]
     first = api.get("/api/clients", query={"limit": 10}).json
     assert (len(first["rows"]), first["total"]) == (10, 23)
@@ -166,8 +166,8 @@ def test_the_list_goes_through_everybody_once(api: Api) -> None:
         ({}, {"vip 916", "vip 903", "new 903", "gold 916"}),
     ],
 )
-def test_the_list_is_narrowed_by_tag_and_operator(api: Api, query: dict, expected: set[str]) -> None:
-    """Expects the clients with any of the tags and any of the operators, and a total that says how many."""
+def test_the_list_is_filtered_by_tag_and_operator(api: Api, query: dict, expected: set[str]) -> None:
+    """Expects the clients with any of the tags and any of the operators, and their number as the total."""
     for pair in ("vip 916", "vip 903", "new 903", "gold 916"):
         tag, operator = pair.split()
         _created(api, tag=tag, operator=operator)
@@ -175,8 +175,8 @@ def test_the_list_is_narrowed_by_tag_and_operator(api: Api, query: dict, expecte
     assert api.get("/api/clients", query=query).json["total"] == len(expected)
 
 
-def test_a_tag_is_no_prefix_of_another(api: Api) -> None:
-    """Expects `vip` not to find `vip2`, and a client without a tag to be found by the empty one."""
+def test_a_tag_does_not_match_longer_tags(api: Api) -> None:
+    """Expects `vip` not to find `vip2`, and the empty tag to find clients without one."""
     _created(api, tag="vip2")
     untagged = _created(api, tag="")
     assert api.get("/api/clients", query={"tag": "vip"}).json["total"] == 0
@@ -184,7 +184,8 @@ def test_a_tag_is_no_prefix_of_another(api: Api) -> None:
 
 
 def test_totals_follow_every_change(api: Api) -> None:
-    """Expects the totals of the old and the new tag to be right after a client has changed, and after it is gone."""
+    """Expects the totals of the old and the new tag to be right after a client is changed and after they are
+    deleted."""
     client = _created(api, tag="vip")
 
     def totals() -> list[int]:
@@ -200,7 +201,7 @@ def test_totals_follow_every_change(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "201"}, {"limit": "ten"}, {"limit": "1e1"}, {"limit": ""}])
-def test_a_limit_that_is_none_is_refused(api: Api, query: dict) -> None:
+def test_an_invalid_limit_is_refused(api: Api, query: dict) -> None:
     """Expects 422 that names the limit."""
     reply = api.get("/api/clients", query=query)
     assert reply.status == 422
@@ -208,14 +209,14 @@ def test_a_limit_that_is_none_is_refused(api: Api, query: dict) -> None:
 
 
 def test_unknown_filters_are_refused(api: Api) -> None:
-    """Expects 422 rather than a list that was not asked for."""
+    """Expects 422 rather than a list without the filter."""
     assert api.get("/api/clients", query={"tags": "vip"}).errors == {"tags": "is not a known field"}
     assert list(api.get("/api/clients", query={"operator": "9"}).errors) == ["operator.0"]
     assert list(api.get("/api/clients", query={"limit": [1, 2]}).errors) == ["limit"]
 
 
 def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
-    """Expects 400 for a cursor with any letter changed, cut, of another list, or with other filters."""
+    """Expects 400 for a cursor in which a letter is changed, that is cut, of another list, or with other filters."""
     for _ in range(3):
         _created(api)
     cursor = api.get("/api/clients", query={"limit": 1}).json["next"]
@@ -227,7 +228,7 @@ def test_a_cursor_that_was_changed_is_refused(api: Api) -> None:
     assert api.get("/api/clients", query={"cursor": cursor}).status == 200
 
 
-def test_reading_clients_scans_no_table(api: Api) -> None:
+def test_requests_for_clients_scan_no_table(api: Api) -> None:
     """Expects no Scan behind any request for clients."""
     client = _created(api)
     for path in ("/api/clients", "/api/clients?tag=vip", "/api/clients?operator=916", f"/api/clients/{client['id']}"):
@@ -238,7 +239,7 @@ def test_reading_clients_scans_no_table(api: Api) -> None:
 @pytest.mark.parametrize("path", ["/api/clients", "/api/mailing", "/api/messages", "/api/users"])
 @pytest.mark.parametrize("place", ["", "99|", "00|1:" + "x" * 5000, "\x00", "a/b", "0" * 26 + ":-1"])
 def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
-    """Expects 400 also for a place that nobody was given, with the checksum that belongs to it."""
+    """Expects 400 for a position that was never given out, even with its right checksum."""
     models = {"clients": ClientListQuery, "mailing": MailingQuery, "messages": MessageQuery, "users": PageQuery}
     query = models[path.rpartition("/")[2]]()
     forged = paging.encode(place, query._scope)
@@ -249,7 +250,7 @@ def test_a_forged_cursor_is_refused(api: Api, path: str, place: str) -> None:
 
 
 def test_a_page_costs_the_same_however_many_clients_there_are(api: Api) -> None:
-    """Expects the same calls of the table, reading as many items, at 1,000 and at 4,000 clients."""
+    """Expects the same calls, reading as many items, at 1,000 and at 4,000 clients."""
     repository = api.services.clients._clients
     zones = ("UTC", "Europe/Moscow", "Asia/Omsk")
 
@@ -272,7 +273,7 @@ def test_a_page_costs_the_same_however_many_clients_there_are(api: Api) -> None:
     assert len(list(repository._segments._totals.read())) <= 3 * 8
 
 
-def test_a_client_is_found_by_its_number_however_that_is_written(api: Api) -> None:
+def test_a_client_is_found_by_their_number_however_it_is_written(api: Api) -> None:
     """Expects the client, in one read of one item."""
     client = _created(api, phone_number="+79161234567")
     for number in ("+79161234567", "8 (916) 123-45-67", "007 916 1234567"):
@@ -282,8 +283,8 @@ def test_a_client_is_found_by_its_number_however_that_is_written(api: Api) -> No
     assert api.aws.calls == ["dynamodb.BatchGetItem"]
 
 
-def test_a_number_of_nobody_still_has_an_id(api: Api) -> None:
-    """Expects that of the client that was there, so that what was sent to it is found."""
+def test_a_number_without_a_client_still_has_an_id(api: Api) -> None:
+    """Expects that of the deleted client, so that what was sent to them is found."""
     client = _created(api, phone_number="+79161234567")
     api.delete(f"/api/clients/{client['id']}")
     found = api.post("/api/clients/lookup", {"phone_number": "+79161234567"}).json
@@ -291,7 +292,7 @@ def test_a_number_of_nobody_still_has_an_id(api: Api) -> None:
 
 
 @pytest.mark.parametrize("number", ["", "4567", "abc", "+7916"])
-def test_nobody_is_looked_for_by_a_part_of_a_number(api: Api, number: str) -> None:
+def test_nobody_is_found_by_part_of_a_number(api: Api, number: str) -> None:
     """Expects 422 that names the field: a client's id is a keyed hash of the whole number."""
     assert list(api.post("/api/clients/lookup", {"phone_number": number}).errors) == ["phone_number"]
 
@@ -308,8 +309,8 @@ def test_a_client_opts_out_and_in_again(api: Api) -> None:
 # -- numbers of other rules
 
 
-def test_a_client_with_a_number_of_older_rules_is_found_changed_and_opted_out(api: Api) -> None:
-    """Rules that came later refuse no word about somebody who is there."""
+def test_a_client_with_a_number_that_is_no_longer_valid_is_found_changed_and_opted_out(api: Api) -> None:
+    """Expects stricter rules not to apply to clients who exist already."""
     old = "+2905123"
     now = api.clock.now()
     client = kept_client(ClientFields(old, tags=("vip",)), now)
@@ -323,8 +324,8 @@ def test_a_client_with_a_number_of_older_rules_is_found_changed_and_opted_out(ap
     assert list(api.post("/api/clients", {"phone_number": "+2905124"}).errors) == ["phone_number"]
 
 
-def test_a_request_says_which_country_a_number_without_a_code_is_of(api: Api) -> None:
-    """For creating, changing and finding."""
+def test_a_request_may_name_the_country_of_a_number_without_a_code(api: Api) -> None:
+    """Expects this when creating, changing and finding a client."""
     query = {"country": "DE"}
     assert list(api.post("/api/clients", {"phone_number": "0151 23456789"}).errors) == ["phone_number"]
     made = api.post("/api/clients", {"phone_number": "0151 23456789"}, query=query).json

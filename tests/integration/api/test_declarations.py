@@ -1,4 +1,4 @@
-"""POST /api/gateway/check/: a declaration of a gateway is checked, and nothing is sent."""
+"""POST /api/gateway/check/: checks the declaration of a gateway, and sends nothing."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def check(api: Api, declaration: object, status: int = 200) -> Any:
     return reply.json
 
 
-def test_the_request_of_a_good_declaration_is_shown(api: Api) -> None:
-    """Without a token, and with an example of a message; also of one without an address."""
+def test_the_request_of_a_valid_declaration_is_shown(api: Api) -> None:
+    """Expects an example of a message and no token, also for a declaration without an address."""
     assert check(api, GOOD) == {
         "name": "acme",
         "request": "POST /messages\nContent-Type: application/json\nAuthorization: ***\n\n"
@@ -46,10 +46,10 @@ def test_the_request_of_a_good_declaration_is_shown(api: Api) -> None:
         (("examples",), [], "declaration.examples", "too_few_values"),
     ],
 )
-def test_a_fault_is_told_with_the_way_to_it(
+def test_an_error_is_reported_with_its_path(
     api: Api, way: tuple[str | int, ...], value: object, field: str, code: str
 ) -> None:
-    """Each by its code, so that a form can show it where it is."""
+    """Expects a code for each, so that a form can show it in the right place."""
     declaration: Any = deepcopy(GOOD)
     place = declaration
     for step in way[:-1]:
@@ -60,8 +60,8 @@ def test_a_fault_is_told_with_the_way_to_it(
 
 
 @pytest.mark.parametrize("url", ["https://elsewhere.example", "http://sms.example"])
-def test_on_aws_a_host_that_is_not_on_the_list_is_refused(url: str) -> None:
-    """And so is one without TLS; what is on the list may be used."""
+def test_hosts_that_are_not_on_the_list_are_refused_on_aws(url: str) -> None:
+    """Expects this of a host without TLS, too, and a host on the list to be accepted."""
     with new_api(function_name="message-service-local-api", gateway_hosts="sms.example") as api:
         assert check(api, GOOD)["name"] == "acme"
         problem = check(api, GOOD | {"url": url}, 422)

@@ -1,4 +1,4 @@
-"""/api/schema/ and /api/docs/: served without a token and without anything from another place."""
+"""/api/schema/ and /api/docs/: served without a token, and with nothing from other places."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from tests.support.api import Api, new_api
 
 
-def test_the_schema_is_served_with_the_callers_prefix(api: Api) -> None:
-    """Behind a stage of API Gateway, or a proxy that says what it hides."""
+def test_the_schema_has_the_callers_prefix(api: Api) -> None:
+    """Behind a stage of API Gateway, or a proxy that names the prefix it hides."""
     assert api.get("/api/schema/", token="-").json["servers"] == [{"url": "/"}]
     behind = api.get("/api/schema/", headers={"X-Forwarded-Prefix": "/service"})
     assert behind.json["servers"] == [{"url": "/service"}]
 
 
-def test_links_lead_through_localstacks_longer_address() -> None:
-    """Expects what stands before the stage there, unless the host names the API as on AWS, or a proxy hides it."""
+def test_links_have_localstacks_longer_address() -> None:
+    """Expects the path before the stage in them, unless the host belongs to the API as on AWS, or a proxy hides it."""
     with new_api(api_address_prefix="/_aws/execute-api") as api:
 
         def link(**headers: str) -> str:
@@ -29,8 +29,8 @@ def test_links_lead_through_localstacks_longer_address() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/service"])
-def test_the_page_loads_only_what_is_served_here(api: Api, prefix: str) -> None:
-    """Each script and style that it names is there, and its policy allows no other place."""
+def test_the_page_loads_only_our_own_files(api: Api, prefix: str) -> None:
+    """Expects each script and style to exist, and the policy to allow no other place."""
     page = api.get("/api/docs/", headers={"X-Forwarded-Prefix": prefix})
     assert page.status == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"

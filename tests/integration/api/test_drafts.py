@@ -1,4 +1,4 @@
-"""Drafts and names of mailings, as callers of the API see them."""
+"""Drafts and names of mailings in the API."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LATER = timedelta(hours=2)
 
 
 def draft(api: Api, **fields: Any) -> dict:
-    """A draft as it is answered."""
+    """A draft, as the API answers it."""
     reply = api.post("/api/mailing", MailingBodyFactory(**fields) | {"draft": True})
     assert reply.status == 201, reply.text
     return dict(reply.json)
 
 
 def step(api: Api, mailing_id: str, name: str) -> int:
-    """The status of an action on a mailing."""
+    """Take an action on a mailing; returns the HTTP status."""
     return api.post(f"/api/mailing/{mailing_id}/{name}").status
 
 
-def test_nothing_of_a_draft_is_sent_though_its_time_comes_and_goes(campaign: Campaign) -> None:
-    """Expects no message and no unit, after its end too, and no count among what is scheduled."""
+def test_nothing_of_a_draft_is_sent_when_its_time_comes(campaign: Campaign) -> None:
+    """Expects no message and no unit, after its end either, and no count among scheduled mailings."""
     api = campaign.api
     campaign.add_clients(3)
     made = draft(api, lasts=timedelta(seconds=50))
@@ -42,7 +42,7 @@ def test_nothing_of_a_draft_is_sent_though_its_time_comes_and_goes(campaign: Cam
 
 
 def test_a_draft_that_is_scheduled_is_sent_at_its_start(campaign: Campaign) -> None:
-    """Expects it to wait for its start as any other, and a second scheduling to be refused."""
+    """Expects it to wait for its start like any other, and a second scheduling to be refused."""
     api = campaign.api
     campaign.add_clients(3)
     mailing_id = draft(api, starts_in=timedelta(seconds=90))["id"]
@@ -56,7 +56,7 @@ def test_a_draft_that_is_scheduled_is_sent_at_its_start(campaign: Campaign) -> N
 
 @pytest.mark.parametrize("action", ["schedule", "launch"])
 def test_a_draft_whose_start_has_passed_is_sent_at_once(campaign: Campaign, action: str) -> None:
-    """Expects it to be delivered within seconds, by either way."""
+    """Expects it to be delivered within seconds, whether it is scheduled or launched."""
     campaign.add_clients(2)
     mailing_id = draft(campaign.api, starts_in=timedelta(minutes=-10), lasts=LATER)["id"]
     assert step(campaign.api, mailing_id, action) == 200
@@ -64,8 +64,8 @@ def test_a_draft_whose_start_has_passed_is_sent_at_once(campaign: Campaign, acti
     assert campaign.api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == 2
 
 
-def test_a_draft_is_launched_before_its_start(campaign: Campaign) -> None:
-    """Expects launching to mean now, whatever its start is."""
+def test_a_draft_can_be_launched_before_its_start(campaign: Campaign) -> None:
+    """Expects it to start now, whatever its start is."""
     campaign.add_clients(2)
     mailing_id = draft(campaign.api, starts_in=LATER, lasts=timedelta(hours=3))["id"]
     assert step(campaign.api, mailing_id, "launch") == 200
@@ -75,7 +75,7 @@ def test_a_draft_is_launched_before_its_start(campaign: Campaign) -> None:
 
 
 def test_a_draft_is_checked_again_when_it_is_scheduled(api: Api) -> None:
-    """Expects a refusal if nobody matches now or its end has passed, and the draft to stay."""
+    """Expects a refusal if nobody matches now or its end has passed, and the draft to stay one."""
     mailing_id = draft(api)["id"]
     reply = api.post(f"/api/mailing/{mailing_id}/schedule")
     assert (reply.status, reply.json["code"]) == (409, "mailing_matches_nobody")
@@ -86,8 +86,8 @@ def test_a_draft_is_checked_again_when_it_is_scheduled(api: Api) -> None:
     assert api.get(f"/api/mailing/{mailing_id}").json["status"] == "draft"
 
 
-def test_a_draft_is_wholly_changeable_and_stays_one(api: Api) -> None:
-    """Expects changes of all kinds, no launch by them, and a deletion at any time."""
+def test_everything_of_a_draft_can_be_changed(api: Api) -> None:
+    """Expects it to stay a draft, not to be launched by a change, and to be deletable at any time."""
     mailing_id = draft(api, starts_in=LATER)["id"]
     path = f"/api/mailing/{mailing_id}"
     changed = api.patch(path, {"text": "Other", "start_time": api.ahead(), "clients": {}})
@@ -100,8 +100,8 @@ def test_a_draft_is_wholly_changeable_and_stays_one(api: Api) -> None:
     assert api.get(path).status == 404
 
 
-def test_a_repeated_request_for_a_draft_orders_nothing_more(api: Api) -> None:
-    """Expects the first answer again; the same body without the word is another request."""
+def test_a_repeated_request_for_a_draft_creates_no_second_one(api: Api) -> None:
+    """Expects the first answer again; the same body without `draft` is another request."""
     headers = {"Idempotency-Key": "one"}
     body = MailingBodyFactory(starts_in=LATER) | {"draft": True}
     first = api.post("/api/mailing", body, headers=headers)
@@ -111,7 +111,7 @@ def test_a_repeated_request_for_a_draft_orders_nothing_more(api: Api) -> None:
 
 
 def test_a_mailing_is_called_by_its_name_or_the_beginning_of_its_text(api: Api) -> None:
-    """Expects the name wherever the mailing is answered, and the text's beginning if there is none any more."""
+    """Expects the name wherever the mailing is named, and the beginning of its text once the name is removed."""
     api.post("/api/clients", ClientBodyFactory(tag="vip"))
     named = api.post(
         "/api/mailing", MailingBodyFactory(starts_in=LATER, text="Hello") | {"name": " Spring  sale "}
@@ -125,7 +125,7 @@ def test_a_mailing_is_called_by_its_name_or_the_beginning_of_its_text(api: Api) 
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 65, "a\nb", 7])
-def test_a_name_that_is_none_is_refused(api: Api, name: Any) -> None:
+def test_an_invalid_name_is_refused(api: Api, name: Any) -> None:
     """Expects 422 at the name."""
     reply = api.post("/api/mailing", MailingBodyFactory(starts_in=LATER) | {"name": name})
     assert reply.status == 422

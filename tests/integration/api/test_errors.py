@@ -1,4 +1,4 @@
-"""One shape for every error, whatever is sent: a problem document, never a 500 or a trace of the stack."""
+"""One shape for every error, whatever is sent: a problem document, never a 500 or a stack trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.api import PASSWORD, Api, Reply
 
 
 def expect_problem(reply: Reply, status: int) -> None:
-    """RFC 9457, with the members that ours always have."""
+    """Fails unless the answer is an RFC 9457 problem with the members that ours always have."""
     assert reply.status == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json["status"] == status
@@ -33,7 +33,7 @@ def test_a_wrong_method_is_a_405(api: Api, method: str, path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"])
 def test_another_content_type_is_a_415(api: Api, kind: str) -> None:
-    """Also if the body would be JSON."""
+    """Even if the body is JSON."""
     expect_problem(api.post("/api/clients/", {}, headers={"Content-Type": kind}), 415)
 
 
@@ -53,8 +53,8 @@ def test_another_content_type_is_a_415(api: Api, kind: str) -> None:
         b"1" * 5_000,
     ],
 )
-def test_a_body_that_cannot_be_read_is_a_problem_of_the_caller(api: Api, raw: bytes) -> None:
-    """No JSON, JSON that no standard knows, or JSON that is nested absurdly: 400 or 422, and nothing is created."""
+def test_a_body_that_cannot_be_read_is_the_callers_error(api: Api, raw: bytes) -> None:
+    """No JSON, invalid JSON, or deeply nested JSON: expects 400 or 422, and nothing created."""
     reply = api.post("/api/clients/", raw=raw)
     expect_problem(reply, reply.status)
     assert reply.status in (400, 413, 422)
@@ -68,14 +68,14 @@ def test_a_body_that_is_too_large_is_a_413(api: Api) -> None:
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "x"}, {"limit": "201"}, {"nothing": "1"}])
 def test_a_wrong_query_names_the_parameter(api: Api, query: dict[str, str]) -> None:
-    """As a 422 like any other wrong value."""
+    """Expects 422, as for any other wrong value."""
     reply = api.get("/api/clients/", query=query)
     expect_problem(reply, 422)
     assert reply.errors.keys() == query.keys()
 
 
 def test_wrong_passwords_slow_the_account_and_the_address(api: Api) -> None:
-    """After some tries even the right password has to wait, and then it works again."""
+    """Expects even the right password to have to wait after some tries, and then to work again."""
     wrong, right = {"username": "operator", "password": "wrong"}, {"username": "operator", "password": PASSWORD}
     statuses = [api.post("/auth-token/", wrong).status for _ in range(30)]
     assert statuses[0] == 401

@@ -1,4 +1,4 @@
-"""The examples of docs/openapi.json: each can be sent as it stands, as Swagger UI and generated clients do."""
+"""The examples of docs/openapi.json: each can be sent as it is, as Swagger UI and generated clients do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEEDS_NO_BODY = [
 
 @pytest.fixture
 def reporting(tmp_path: Path) -> Iterator[Campaign]:
-    """A service that can send reports, too, and keeps messages for ever: the examples are of a year far ahead."""
+    """A service that can send reports, too, and keeps messages for ever: the examples are from a year far ahead."""
     with new_campaign(report_to="a@x.org", report_from="r@x.org", mail_url=tmp_path.as_uri(), retain_days=0) as made:
         yield made
 
@@ -40,7 +40,7 @@ OF_ENDED = ("retry_mailing", "create_mailing_to_missed")
 
 
 def send(campaign: Campaign, operation: str, **options: Any) -> Any:
-    """Make the request that an operation is for, with things that exist already in its path."""
+    """Make the request of an operation, with existing things in its path."""
     (client_id,) = campaign.add_clients(1)
     campaign.simulation.services.prices().put({0: ("7", "1", "RUB", "")}, "tester")  # which a budget needs
     user = UserBodyFactory()
@@ -59,14 +59,14 @@ def send(campaign: Campaign, operation: str, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("operation", sorted(BODIES))
-def test_an_example_can_be_sent_as_it_stands(reporting: Campaign, operation: str) -> None:
-    """Expects a good answer; nothing in it is in the past, contradicts itself or is made up by a tool."""
+def test_every_example_can_be_sent(reporting: Campaign, operation: str) -> None:
+    """Expects success; nothing in it is in the past, contradicts itself or is made up by a tool."""
     reply = send(reporting, operation, body=BODIES[operation][2]["example"])
     assert reply.status in (200, 201), reply.text
 
 
 def put_together(schema: dict[str, Any]) -> Any:
-    """What a tool makes of a schema from the examples of its properties, as Postman and older Swagger UIs do."""
+    """The body that a tool such as Postman or an older Swagger UI makes from the examples of a schema's properties."""
     if "$ref" in schema:
         return put_together(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     for key in ("anyOf", "oneOf"):
@@ -81,13 +81,13 @@ def put_together(schema: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("operation", sorted(BODIES))
 def test_the_examples_of_the_fields_can_be_sent_together(reporting: Campaign, operation: str) -> None:
-    """Expects the same of a body that is put together: an end after its start, hours that are not the same twice."""
+    """Expects success for such a body: an end after its start, and local hours that differ."""
     reply = send(reporting, operation, body=put_together(BODIES[operation][2]["schema"]))
     assert reply.status in (200, 201), reply.text
 
 
-def test_these_take_no_body() -> None:
-    """Every POST that wants nothing; among them the one that stops all sending in an emergency."""
+def test_actions_that_need_nothing_have_no_body() -> None:
+    """Every POST that needs nothing, among them the one that stops all sending in an emergency."""
     assert sorted(NEEDS_NO_BODY) == [
         "close_gateway",
         "hold_gateway",
@@ -99,26 +99,26 @@ def test_these_take_no_body() -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "", "application/x-www-form-urlencoded", "text/plain"])
 @pytest.mark.parametrize("operation", NEEDS_NO_BODY)
-def test_what_needs_nothing_takes_no_body_of_any_type(reporting: Campaign, operation: str, content_type: str) -> None:
-    """As `curl -X POST`, `curl -d ''` and a program without a body send it."""
+def test_actions_without_a_body_accept_any_content_type(reporting: Campaign, operation: str, content_type: str) -> None:
+    """As `curl -X POST`, `curl -d ''` and a program without a body send them."""
     reply = send(reporting, operation, raw=b"", headers={"Content-Type": content_type})
     assert reply.status == 200, reply.text
 
 
 def test_sending_is_stopped_without_a_body(reporting: Campaign) -> None:
-    """And the answer says so."""
+    """Expects the answer to say so."""
     reply = send(reporting, "hold_gateway", raw=b"", headers={"Content-Type": ""})
     assert (reply.json["circuit"], reply.json["reason"]) == ("held", "")
 
 
 @pytest.mark.parametrize("raw", [b"{", b"null", b"[]"])
-def test_a_body_that_is_there_is_read(reporting: Campaign, raw: bytes) -> None:
-    """What is no object is refused, also if none is needed."""
+def test_a_body_that_is_not_needed_is_still_checked(reporting: Campaign, raw: bytes) -> None:
+    """Expects anything but an object to be refused."""
     assert send(reporting, "hold_gateway", raw=raw).status in (400, 422)
     assert reporting.api.get("/api/gateway/").json["circuit"] == "closed"
 
 
 @pytest.mark.parametrize("operation", ["change_mailing", "change_client", "change_user", "change_gateway"])
 def test_a_change_without_a_body_is_refused(reporting: Campaign, operation: str) -> None:
-    """Only actions go without one: an empty PATCH is most likely a mistake."""
+    """Only actions need none: an empty PATCH is most likely a mistake."""
     assert send(reporting, operation, raw=b"").status == 400

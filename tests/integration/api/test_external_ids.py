@@ -1,4 +1,4 @@
-"""The ids that the owner's system has for clients: given, changed, found, and brought along by files."""
+"""The ids that another system has for clients: set, changed, searched for, and imported from files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def _ids(api: Api) -> dict[str, str]:
 
 
 def test_a_client_is_found_by_the_id_that_another_system_has_for_them(api: Api) -> None:
-    """Expects it as it is kept, in NFC and without spaces around it; only a whole id finds anybody."""
+    """Expects it in the form in which it is stored, in NFC and without spaces around it; only a whole id finds
+    anybody."""
     client_id = _add(api, A, "  Cafe\u0301 17/x ", tag="vip")
     assert api.get(f"/api/clients/{client_id}").json["external_id"] == "Café 17/x"
     assert _found(api, "Café 17/x") == _found(api, " Cafe\u0301 17/x", tag="vip") == [A]
@@ -38,8 +39,8 @@ def test_a_client_is_found_by_the_id_that_another_system_has_for_them(api: Api) 
     assert api.get("/api/clients").json["total"] == 1
 
 
-def test_nobody_gets_an_id_that_another_client_has(api: Api) -> None:
-    """Expects 409 that names the field, whichever way it is tried, and everything as it was."""
+def test_an_id_of_another_client_is_refused(api: Api) -> None:
+    """Expects 409 that names the field, on every way to set one, and nothing changed."""
     first, second = _add(api, A, "crm-1"), _add(api, B, "crm-2")
     tries = [
         api.post("/api/clients", {"phone_number": C, "external_id": "crm-1"}),
@@ -54,8 +55,8 @@ def test_nobody_gets_an_id_that_another_client_has(api: Api) -> None:
     assert api.patch(f"/api/clients/{first}", {"external_id": "crm-1", "tag": "x"}).status == 200
 
 
-def test_an_id_is_free_again_when_its_client_lost_it(api: Api) -> None:
-    """Expects that of one that was changed, taken away, or deleted with its client; also if the number changed."""
+def test_an_id_can_be_used_again_after_its_client_lost_it(api: Api) -> None:
+    """Expects this of an id that was changed, removed, or deleted with its client, even if the number changed too."""
     first, second = _add(api, A, "crm-1"), _add(api, B, "")
     assert api.patch(f"/api/clients/{first}", {"phone_number": C, "external_id": "crm-9"}).status == 200
     assert api.patch(f"/api/clients/{second}", {"external_id": "crm-1"}).status == 200
@@ -68,14 +69,14 @@ def test_an_id_is_free_again_when_its_client_lost_it(api: Api) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["x" * 129, "two\nlines", "zero\u200bwidth", 17, None])
-def test_what_is_no_id_is_refused(api: Api, wrong: object) -> None:
+def test_an_invalid_id_is_refused(api: Api, wrong: object) -> None:
     """Expects 422 with the field."""
     reply = api.post("/api/clients", {"phone_number": A, "external_id": wrong})
     assert (reply.status, [one["field"] for one in reply.json["errors"]]) == (422, ["external_id"])
 
 
-def test_who_changes_a_client_meanwhile_loses_no_id(api: Api) -> None:
-    """Expects the later of two changes of one reading to be refused, with the ids of the first."""
+def test_two_changes_at_once_lose_no_id(api: Api) -> None:
+    """Expects the second change of the same version to be refused, with the ids of the first kept."""
     client_id = _add(api, A, "crm-1")
     clients = api.services.clients._clients
     old = clients.get(client_id)
@@ -88,8 +89,8 @@ def test_who_changes_a_client_meanwhile_loses_no_id(api: Api) -> None:
 # -- files
 
 
-def test_a_file_gives_and_changes_ids_and_leaves_those_it_says_nothing_of(campaign: Campaign) -> None:
-    """Expects a column that is not there, and an empty cell, to change none; `replace` takes away what is empty."""
+def test_a_file_changes_only_the_ids_that_it_has(campaign: Campaign) -> None:
+    """Expects a missing column and an empty cell to change none; with `replace` an empty cell removes the id."""
     assert _numbers(_imported(campaign, f"{HEADER}{A},crm-1\r\n{B},crm-2\r\n{C},\r\n"))[3:] == [3, 3, 0, 0]
     _imported(campaign, f"phone_number,tag\r\n{A},vip\r\n")
     assert _numbers(_imported(campaign, f"{HEADER}{A},crm-9\r\n{B},\r\n{C},crm-1\r\n"))[3:] in (
@@ -102,8 +103,8 @@ def test_a_file_gives_and_changes_ids_and_leaves_those_it_says_nothing_of(campai
     assert _found(campaign.api, "crm-2") == []
 
 
-def test_a_row_with_the_id_of_another_client_is_rejected_by_name(campaign: Campaign) -> None:
-    """Expects that row alone in the report, with its id, and its client as they were; nobody's number is told."""
+def test_a_row_with_another_clients_id_is_rejected(campaign: Campaign) -> None:
+    """Expects only that row in the report, with the id but nobody's number, and its client unchanged."""
     _imported(campaign, f"{HEADER}{A},crm-1\r\n{B},crm-2\r\n")
     before = _clients(campaign.api)[B]
     text = f"phone_number,tag,external_id,note\r\n{B},new,crm-1,x\r\n{C},new,crm-3,y\r\n+79161234504,new,crm-2,z\r\n"
@@ -121,8 +122,8 @@ def test_a_row_with_the_id_of_another_client_is_rejected_by_name(campaign: Campa
     assert f"2,external_id belongs to another client,{B},new,crm-1," in rejects
 
 
-def test_a_rejected_row_opts_out_all_the_same(campaign: Campaign) -> None:
-    """Whether anybody has its number, and without the id."""
+def test_a_rejected_row_still_opts_out(campaign: Campaign) -> None:
+    """Expects this whether or not its client exists, and no id to be set."""
     _imported(campaign, f"{HEADER}{A},crm-1\r\n{B},\r\n")
     found = _imported(campaign, f"phone_number,external_id,tag,opted_out\r\n{B},crm-1,x,yes\r\n{C},crm-1,x,yes\r\n")
     # The second stands with the id of the first, which is how it is rejected.
@@ -135,8 +136,8 @@ def test_a_rejected_row_opts_out_all_the_same(campaign: Campaign) -> None:
     assert _ids(campaign.api) == {A: "crm-1", B: "", C: ""}
 
 
-def test_a_check_finds_whose_ids_are_taken(campaign: Campaign) -> None:
-    """Expects the rows among the rejected ones before anything is written, also of a file that is held."""
+def test_a_check_finds_ids_that_are_taken(campaign: Campaign) -> None:
+    """Expects these rows to be rejected before anything is written, also in a held file."""
     _imported(campaign, f"{HEADER}{A},crm-1\r\n")
     text = f"{HEADER}{B},crm-1\r\n{C},crm-3\r\n{A},\r\n"
     check = campaign.api.post("/api/clients/imports/check", raw=text.encode(), headers=CSV).json
@@ -152,8 +153,8 @@ def test_a_check_finds_whose_ids_are_taken(campaign: Campaign) -> None:
     assert _errors(campaign.api, held["id"], limit=1) == [(2, "external_id"), (3, "external_id")]
 
 
-def test_the_first_row_of_a_file_keeps_an_id_that_stands_in_it_twice(campaign: Campaign) -> None:
-    """Expects the second to be rejected with the row of the first; also if it comes with another part of the file."""
+def test_an_id_that_a_file_has_twice_goes_to_the_first_row(campaign: Campaign) -> None:
+    """Expects the second to be rejected with the number of the first, also if it comes in another part of the file."""
     found = _imported(campaign, f"{HEADER}{A},crm-1\r\n{B},crm-1\r\n{A},crm-5\r\n{C},crm-5\r\n")
     assert _errors(campaign.api, found["id"]) == [(3, "external_id"), (4, "phone_number")]
     assert _ids(campaign.api) == {A: "crm-1", C: "crm-5"}
@@ -167,8 +168,8 @@ def test_the_first_row_of_a_file_keeps_an_id_that_stands_in_it_twice(campaign: C
     assert _found(campaign.api, "p-2") == ["+79161234513"]
 
 
-def test_an_id_that_several_may_share_leaves_nobody_out(campaign: Campaign) -> None:
-    """Expects a user of Pinpoint with two phones to be two clients: one has the id, the other an attribute."""
+def test_an_id_that_several_clients_may_share_leaves_nobody_out(campaign: Campaign) -> None:
+    """Expects a Pinpoint user with two phones to be two clients: one has the id, the other an attribute."""
     text = f"ChannelType,Address,User.UserId\nSMS,{A},u1\nSMS,{B},u1\nEMAIL,a@example.com,u1\nSMS,{C},u2\n"
     found = _imported(campaign, text)
     assert (_numbers(found)[:3], found["columns"]["User.UserId"]) == ([3, 3, 0], "user_id")
@@ -184,7 +185,7 @@ def test_an_id_that_several_may_share_leaves_nobody_out(campaign: Campaign) -> N
 
 
 def test_an_export_that_is_imported_changes_nothing(campaign: Campaign) -> None:
-    """Expects ids that look like formulas, numbers or nothing to come back as they were."""
+    """Expects ids that look like formulas, numbers or nothing to come back unchanged."""
     ids = ["=1+1", "'-x", "007", "1.0", "-", "null", 'a,"b"', "+79160000000", "true"]
     for place, external_id in enumerate(ids):
         _add(campaign.api, f"+7916123460{place}", external_id)
@@ -196,8 +197,8 @@ def test_an_export_that_is_imported_changes_nothing(campaign: Campaign) -> None:
     assert _clients(campaign.api) == before
 
 
-def test_many_ids_are_written_whatever_else_the_rows_change(campaign: Campaign) -> None:
-    """Expects more of them than a transaction bears, with a tag each."""
+def test_more_ids_than_a_transaction_can_hold_are_written(campaign: Campaign) -> None:
+    """Expects this with a tag for each client, too."""
     rows = [f"+7916{n:07d},crm-{n},tag{n % 40}\r\n" for n in range(250)]
     text = "phone_number,external_id,tag\r\n" + "".join(rows)
     assert _numbers(_imported(campaign, text)) == [250, 250, 0, 250, 250, 0, 0]

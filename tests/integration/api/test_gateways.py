@@ -1,4 +1,4 @@
-"""/api/gateway/ and the settings page with several gateways: each by its name, and what is for all."""
+"""/api/gateway/ and the settings page with several gateways: each by its name, and what applies to all."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def circuits(api: Api) -> dict[str, str]:
     return {name: api.get("/api/gateway/", query={"gateway": name}).json["circuit"] for name in names}
 
 
-def test_each_has_a_rate_and_a_trail_of_its_own(api: Api) -> None:
-    """Expects a rate without a name to be refused, since it would be anybody's guess whose it is."""
+def test_each_has_its_own_rate_and_list_of_changes(api: Api) -> None:
+    """Expects a rate without a gateway's name to be refused."""
     assert api.patch("/api/gateway/", {"rate": 5}).errors == {"gateway": "is required"}
     assert api.patch("/api/gateway/", {"rate": 5, "gateway": "second"}).json["gateway"] == "second"
     assert api.get("/api/gateway/").json["rate"] is None
@@ -37,7 +37,7 @@ def test_each_has_a_rate_and_a_trail_of_its_own(api: Api) -> None:
 
 
 def test_all_are_paused_at_once_or_one_alone(api: Api) -> None:
-    """In a hurry nobody has to name any."""
+    """Expects no name to mean all, as it may be urgent."""
     api.post("/api/gateway/hold/", {"gateway": "second"})
     assert circuits(api) == {"default": "closed", "second": "held"}
     api.post("/api/gateway/hold/")
@@ -55,14 +55,14 @@ def test_all_are_paused_at_once_or_one_alone(api: Api) -> None:
         ("POST", "/api/gateway/test/", {"phone_number": "+447700900123", "text": "Hello"}),
     ],
 )
-def test_a_name_that_there_is_not_is_refused(api: Api, method: str, path: str, body: dict[str, object]) -> None:
-    """With the names that there are."""
+def test_an_unknown_name_is_refused(api: Api, method: str, path: str, body: dict[str, object]) -> None:
+    """Expects the error to list the names."""
     reply = api.request(method, path, {**body, "gateway": "third"})
     assert (reply.status, reply.errors) == (422, {"gateway": "must be default / second"})
 
 
-def test_a_mailing_names_one(api: Api) -> None:
-    """Expects it kept, shown and checked, and null for what is routed by number."""
+def test_a_mailing_can_name_a_gateway(api: Api) -> None:
+    """Expects the name to be saved, shown and checked, and null if messages are routed by number."""
     api.post("/api/clients", ClientBodyFactory())
     body = MailingBodyFactory()
     assert api.post("/api/mailing", body).json["gateway"] is None
@@ -74,8 +74,8 @@ def test_a_mailing_names_one(api: Api) -> None:
     assert api.patch(f"/api/mailing/{later['id']}", {"gateway": "third"}).status == 422
 
 
-def test_the_settings_page_has_them_beside_each_other(api: Api) -> None:
-    """Expects what is done there to be done to the one that is shown."""
+def test_the_settings_page_has_a_section_for_each(api: Api) -> None:
+    """Expects its buttons to act on the gateway that is shown."""
     browser = Browser(api)
     browser.sign_in()
     assert 'href="/admin/settings?gateway=second"' in browser.get("/admin/settings").text
@@ -92,7 +92,7 @@ def test_the_settings_page_has_them_beside_each_other(api: Api) -> None:
 
 
 def test_the_form_of_a_mailing_offers_them(api: Api) -> None:
-    """Expects the choice only if there is one, and the mailing to keep it when it is changed there."""
+    """Expects the choice only if there are several, and the mailing to keep it when it is changed there."""
     browser = Browser(api)
     browser.sign_in()
     assert 'name="gateway"' in browser.get("/admin/mailings/new").text

@@ -1,4 +1,4 @@
-"""/health and /health/ready: that the service lives, and whether it can work."""
+"""/health and /health/ready: whether the service is alive, and whether it can work."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def _lose_the_table(call: Call) -> None:
         raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "BatchGetItem")
 
 
-def test_it_lives_whatever_happens_behind_it(api: Api) -> None:
-    """Without a token, and without a single call."""
+def test_it_is_alive_whatever_fails_behind_it(api: Api) -> None:
+    """Expects an answer without a token, and without a single call."""
     api.aws.before = _refuse
     reply = api.get("/health", token="")
     assert (reply.status, reply.json) == (200, {"status": "ok", "version": __version__})
     assert api.aws.calls == []
 
 
-def test_the_root_sends_a_browser_to_the_admin_ui_and_tells_a_program_the_addresses(api: Api) -> None:
+def test_the_root_redirects_browsers_to_the_admin_ui_and_lists_addresses_for_programs(api: Api) -> None:
     browser = api.get("/", token="", headers={"Accept": "text/html,application/xhtml+xml"})
     assert (browser.status, browser.headers["location"], browser.text) == (303, "/admin", "")
     told = api.get("/", token="").json
@@ -48,7 +48,7 @@ def test_the_root_sends_a_browser_to_the_admin_ui_and_tells_a_program_the_addres
 
 
 def test_it_is_ready_when_everything_answers(api: Api) -> None:
-    """Without a token; all tables are asked at once, and every queue."""
+    """Expects an answer without a token; all tables and every queue are asked at once."""
     reply = api.get("/health/ready", token="")
     assert (reply.status, reply.json) == (200, {"status": "ready", "circuit": "closed"})
     assert sorted(set(api.aws.calls)) == ["dynamodb.BatchGetItem", "sqs.GetQueueAttributes", "sqs.GetQueueUrl"]
@@ -56,8 +56,8 @@ def test_it_is_ready_when_everything_answers(api: Api) -> None:
     assert api.aws.calls.count("sqs.GetQueueAttributes") == 6
 
 
-def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None:
-    """Orders are taken while the gateway is in trouble, and an operator must be able to close the circuit."""
+def test_it_names_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None:
+    """Mailings are accepted while the gateway is failing, and an operator must be able to close the circuit."""
     api.post("/api/gateway/hold", {})
     assert api.get("/health/ready").json == {"status": "ready", "circuit": "held"}
     api.post("/api/gateway/close", {})
@@ -66,7 +66,7 @@ def test_it_tells_a_circuit_that_is_not_closed_and_stays_ready(api: Api) -> None
 
 
 def test_it_is_not_ready_with_a_damaged_key_of_client_ids(api: Api) -> None:
-    """Expects its name, for nobody can be added or found by number until it is restored."""
+    """Expects the key to be named, as nobody can be added or found by number until it is restored."""
     table, place = api.services.settings.clients_table, {"client_id": {"S": "key"}}
     dynamodb = aws_client("dynamodb")
     dynamodb.put_item(TableName=table, Item={**place, "id_key": {"S": "ab"}, "unkeyed": {"BOOL": False}})
@@ -78,7 +78,7 @@ def test_it_is_not_ready_with_a_damaged_key_of_client_ids(api: Api) -> None:
 
 @pytest.mark.parametrize("trouble", [_refuse, _lose_the_table])
 def test_it_is_not_ready_while_a_table_does_not_answer(api: Api, trouble: Callable[[Call], None]) -> None:
-    """A problem says so, and the next request finds it well again."""
+    """Expects a problem that says so, and success at the next request."""
     api.aws.before = trouble
     reply = api.get("/health/ready", token="")
     assert reply.status == 503
@@ -90,7 +90,7 @@ def test_it_is_not_ready_while_a_table_does_not_answer(api: Api, trouble: Callab
 
 
 def test_it_names_the_queue_that_does_not_answer(api: Api) -> None:
-    """The others are asked all the same, and not named."""
+    """Expects the others to be asked all the same, and not to be named."""
 
     def refuse(call: Call) -> None:
         if b"-send-dead" in call.body:
@@ -104,8 +104,9 @@ def test_it_names_the_queue_that_does_not_answer(api: Api) -> None:
     )
 
 
-def test_it_does_not_wait_for_one_hanging_call_after_the_other(api: Api) -> None:
-    """Each call waits for its time-out: after a few seconds the rest is not asked any more, and counts as silent."""
+def test_it_does_not_wait_for_hanging_calls_one_after_the_other(api: Api) -> None:
+    """Each call waits for its time-out: expects the rest not to be asked after a few seconds, and to count as
+    silent."""
 
     def hang(call: Call) -> None:
         api.pass_time(seconds=2)
@@ -119,10 +120,10 @@ def test_it_does_not_wait_for_one_hanging_call_after_the_other(api: Api) -> None
     assert (api.clock.now() - started).total_seconds() <= 5
 
 
-def test_a_host_that_takes_connections_and_says_nothing_is_given_up_within_seconds(
+def test_it_gives_up_a_host_that_never_answers_within_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With real sockets: the time-outs are those of clients that are made for this."""
+    """With real sockets and the time-outs of the clients that are made for this."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         unused = mock.sentinel.client  # of these only the probe's own clients are asked

@@ -18,7 +18,7 @@ OK, BROKEN = Answer(Outcome.ACCEPTED, http_status=200), Answer(Outcome.FAILED, C
 
 
 def history(campaign: Campaign, about: str) -> dict[str, Any]:
-    """The history of an id; its events are in order, and hold no phone number and no text."""
+    """The history of an id; fails unless its events are in order, and contain no phone number and no text."""
     reply = campaign.api.get(f"/api/history/{about}")
     assert reply.status == 200, reply.text
     moments = [datetime.fromisoformat(event["at"]) for event in reply.json["events"]]
@@ -29,7 +29,7 @@ def history(campaign: Campaign, about: str) -> dict[str, Any]:
 
 
 def told(events: list[dict[str, Any]], *keys: str) -> list[tuple[Any, ...]]:
-    """What the events say under these keys."""
+    """The values of these keys in the events."""
     return [tuple(event[key] for key in keys) for event in events]
 
 
@@ -43,8 +43,8 @@ def tried_twice(campaign: Campaign) -> dict[str, Any]:
     return found
 
 
-def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
-    """Each attempt with outcome, status and duration, between what happened to its mailing."""
+def test_the_history_of_a_message_goes_from_order_to_end(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """Expects each attempt with outcome, status and duration, among the events of its mailing."""
     found = history(campaign, tried_twice["id"])
     assert (found["id"], found["kind"], found["complete"]) == (tried_twice["id"], "message", True)
     own = [event for event in found["events"] if event["message"] == tried_twice["id"]]
@@ -62,8 +62,8 @@ def test_a_message_is_told_from_its_order_to_its_end(campaign: Campaign, tried_t
     ]
 
 
-def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
-    """Those of all mailings; what happened to the mailings is left to their own histories."""
+def test_the_history_of_a_client_has_their_messages(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """Expects messages of all mailings; what happened to the mailings is in their own histories."""
     found = history(campaign, tried_twice["client"])
     assert (found["kind"], found["complete"]) == ("client", True)
     assert [what for (what,) in told(found["events"], "what")] == [
@@ -75,15 +75,15 @@ def test_a_client_is_told_with_its_messages(campaign: Campaign, tried_twice: dic
     ]
 
 
-def test_the_messages_of_a_client_that_was_removed_are_told(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
-    """And a client that never was is not found."""
+def test_a_deleted_client_still_has_a_history(campaign: Campaign, tried_twice: dict[str, Any]) -> None:
+    """Expects a client that never existed not to be found."""
     assert campaign.api.delete(f"/api/clients/{tried_twice['client']}").status == 204
     found = history(campaign, tried_twice["client"])
     assert [what for (what,) in told(found["events"], "what")].count("attempt") == 2
 
 
-def test_a_mailing_is_told_with_its_states_and_messages(campaign: Campaign) -> None:
-    """Pauses, too; first and last message sent."""
+def test_the_history_of_a_mailing_has_its_states_and_messages(campaign: Campaign) -> None:
+    """Expects pauses, too, and the first and last message sent."""
     campaign.add_clients(3)
     mailing_id = campaign.order(start_time=campaign.api.ahead(minutes=5))
     for step in ("pause", "resume"):
@@ -98,8 +98,8 @@ def test_a_mailing_is_told_with_its_states_and_messages(campaign: Campaign) -> N
     assert (steps.count("first message sent"), steps.count("last message sent")) == (1, 1)
 
 
-def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
-    """It says that there are more."""
+def test_only_messages_in_trouble_are_listed_if_there_are_many(campaign: Campaign) -> None:
+    """Expects a note that there are more."""
     bad: set[int] = set()
 
     def script(gateway_id: int, nth: int) -> Answer:
@@ -117,6 +117,6 @@ def test_of_many_messages_those_in_trouble_are_told(campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("about", ["nobody", "0" * 26, "a" * 16, f"{'0' * 26}-{'a' * 16}"])
-def test_what_is_not_there_is_not_found(api: Api, about: str) -> None:
+def test_an_unknown_id_is_not_found(api: Api, about: str) -> None:
     """Whatever it looks like."""
     assert api.get(f"/api/history/{about}").status == 404

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request for a mailing that is made again orders nothing again."""
+"""Idempotency-Key: a repeated request for a mailing does not order a second one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATER = timedelta(hours=1)
 
 @pytest.fixture
 def api(api: Api) -> Api:
-    """With somebody to send to."""
+    """A service with a client to send to."""
     api.post("/api/clients", ClientBodyFactory())
     return api
 
@@ -38,7 +38,7 @@ def test_the_same_request_is_answered_the_same(api: Api) -> None:
     assert api.get("/api/mailing").json["total"] == 1
 
 
-def test_what_happened_meanwhile_changes_nothing_of_the_answer(campaign: Campaign) -> None:
+def test_the_answer_stays_the_same_whatever_happens_meanwhile(campaign: Campaign) -> None:
     """Expects the first answer also once the mailing has run, its window has closed, or it was deleted."""
     api, body = campaign.api, MailingBodyFactory()
     campaign.add_clients(3)
@@ -55,13 +55,13 @@ def test_what_happened_meanwhile_changes_nothing_of_the_answer(campaign: Campaig
 
 
 def test_the_order_of_fields_does_not_matter(api: Api) -> None:
-    """Expects a body that says the same to be the same."""
+    """Expects the same fields in another order to be the same request."""
     body = MailingBodyFactory()
     first = _order(api, body)
     assert _order(api, dict(reversed(body.items()))).text == first.text
 
 
-def test_a_default_that_is_written_out_says_nothing_new(api: Api) -> None:
+def test_defaults_that_are_written_out_make_no_difference(api: Api) -> None:
     """Expects a body with defaults to be the same as one without them."""
     body = MailingBodyFactory()
     first = _order(api, body)
@@ -75,8 +75,8 @@ def test_a_default_that_is_written_out_says_nothing_new(api: Api) -> None:
     assert _order(api, spelled_out).text == first.text
 
 
-def test_a_request_is_known_again_after_a_version_that_adds_a_field() -> None:
-    """Expects a body to have the same content as one of a model with one more field that has a default."""
+def test_a_request_is_recognised_after_a_version_that_adds_a_field() -> None:
+    """Expects a body to be the same for a model with one more field that has a default."""
 
     class LaterBody(NewMailingBody):
         later: int = 3
@@ -96,14 +96,14 @@ def test_another_body_under_the_key_is_refused(api: Api) -> None:
 
 
 def test_a_refused_request_leaves_the_key_free(api: Api) -> None:
-    """Expects the corrected body to be taken under the same key."""
+    """Expects the corrected body to be accepted under the same key."""
     assert _order(api, MailingBodyFactory(text="")).status == 422
     assert _order(api, MailingBodyFactory(lasts=timedelta(0))).status == 422
     assert _order(api, MailingBodyFactory()).status == 201
 
 
 def test_users_do_not_share_keys(api: Api) -> None:
-    """Expects two people who chose the same key to get a mailing each."""
+    """Expects two users with the same key to get a mailing each."""
     user = UserBodyFactory()
     api.post("/api/users", user)
     token = api.post("/auth-token", {name: user[name] for name in ("username", "password")}, token="").json["token"]
@@ -112,7 +112,7 @@ def test_users_do_not_share_keys(api: Api) -> None:
 
 
 def test_a_key_is_remembered_for_a_day(api: Api) -> None:
-    """Expects it to be free again afterwards, whether or not the table has forgotten it."""
+    """Expects it to be free again afterwards, whether or not the table has removed it."""
     body = MailingBodyFactory(starts_in=timedelta(days=2))
     first = _order(api, body)
     api.pass_time(hours=23, minutes=59)
@@ -122,14 +122,14 @@ def test_a_key_is_remembered_for_a_day(api: Api) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "Schlüssel", "a\tb"])
-def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
+def test_an_invalid_key_is_refused(api: Api, key: str) -> None:
     """Expects 422 that names the header."""
     reply = api.post("/api/mailing", MailingBodyFactory(), headers={"Idempotency-Key": key})
     assert (reply.status, list(reply.errors)) == (422, ["Idempotency-Key"])
 
 
 def test_two_at_once_order_one_mailing(api: Api) -> None:
-    """Expects the one that comes second to the table to be given the first one's answer."""
+    """Expects the second one to get the first one's answer."""
     body = MailingBodyFactory()
     others: list[Reply] = []
 
@@ -146,7 +146,7 @@ def test_two_at_once_order_one_mailing(api: Api) -> None:
 
 
 def test_two_at_once_with_different_bodies_order_one_mailing(api: Api) -> None:
-    """Expects the one that comes second to the table to be refused."""
+    """Expects the second one to be refused."""
     others: list[Reply] = []
 
     def overtake(call: Call) -> None:
@@ -160,8 +160,8 @@ def test_two_at_once_with_different_bodies_order_one_mailing(api: Api) -> None:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_crash_while_ordering_neither_loses_nor_doubles(campaign: Campaign, moment: str) -> None:
-    """Expects one mailing, delivered once, after the caller has tried again: key and mailing are one write."""
+def test_a_crash_while_ordering_neither_loses_nor_doubles_the_mailing(campaign: Campaign, moment: str) -> None:
+    """Expects one mailing, delivered once, after the caller's retry: key and mailing are one write."""
     campaign.add_clients(2)
     api, body = campaign.api, MailingBodyFactory()
     usual = campaign.simulation.aws.before
@@ -180,8 +180,8 @@ def test_a_crash_while_ordering_neither_loses_nor_doubles(campaign: Campaign, mo
     assert len(campaign.simulation.gateway.log) == 2
 
 
-def test_a_crash_before_the_dispatcher_was_told_is_made_good(campaign: Campaign) -> None:
-    """Expects the repeated request to start the mailing that the first one left lying."""
+def test_a_crash_before_the_launch_was_queued_is_repaired(campaign: Campaign) -> None:
+    """Expects the repeated request to start the mailing of the first one."""
     campaign.add_clients(2)
     api, body = campaign.api, MailingBodyFactory()
     campaign.simulation.aws.after = lambda call: (

@@ -1,4 +1,4 @@
-"""Importing clients from CSV, and exporting them and messages again."""
+"""Importing clients from CSV, and exporting clients and messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _upload(api: Api, text: str | bytes, **options: object) -> Reply:
 
 
 def _imported(campaign: Campaign, text: str | bytes, query: dict[str, str] | None = None) -> dict:
-    """The import once it has finished."""
+    """The import, once it is finished."""
     reply = _upload(campaign.api, text, query=query or {})
     assert reply.status == 201, reply.text
     campaign.simulation.run_for(30)
@@ -57,8 +57,8 @@ def _clients(api: Api) -> dict[str, dict]:
     return {row["phone_number"]: row for row in api.get("/api/clients", query={"limit": 200}).json["rows"]}
 
 
-def test_good_rows_are_in_and_bad_ones_are_named(campaign: Campaign) -> None:
-    """Expects a report with row and field of each rejected line, and the other lines to be clients."""
+def test_good_rows_are_imported_and_bad_ones_are_reported(campaign: Campaign) -> None:
+    """Expects a report with row and field of each rejected row, and the other rows to be clients."""
     text = HEADER + (
         "+79161234567,916,vip,Europe/Moscow,false\r\n"
         "12,916,vip,UTC,false\r\n"
@@ -95,7 +95,7 @@ def test_the_same_file_twice_changes_nothing(campaign: Campaign) -> None:
     assert campaign.api.get("/api/clients", query={"tag": "tag1"}).json["total"] == 100
 
 
-def test_a_changed_row_changes_its_client_only(campaign: Campaign) -> None:
+def test_a_changed_row_changes_only_its_client(campaign: Campaign) -> None:
     """Expects the totals of the segments to follow."""
     text = HEADER + "+79160000001,916,vip,UTC,false\r\n+79160000002,916,vip,UTC,false\r\n"
     _imported(campaign, text)
@@ -114,8 +114,8 @@ def test_a_changed_row_changes_its_client_only(campaign: Campaign) -> None:
         "\n\nphone_number,tag,created_at,id\n79161234567,vip,2026-01-01,x\n\n",
     ],
 )
-def test_files_come_as_spreadsheets_write_them(campaign: Campaign, text: str) -> None:
-    """Expects a byte order mark, either separator, any line end, quotes, and columns in any order."""
+def test_files_are_read_as_spreadsheets_write_them(campaign: Campaign, text: str) -> None:
+    """Expects byte order mark, both separators, any line end, quotes, and columns in any order to work."""
     assert _numbers(_imported(campaign, text))[:3] == [1, 1, 0]
     assert _clients(campaign.api)["+79161234567"]["tag"] == "vip"
 
@@ -132,16 +132,16 @@ def test_files_come_as_spreadsheets_write_them(campaign: Campaign, text: str) ->
     ],
     ids=("empty", "no numbers", "column twice", "binary", "an archive", "too large"),
 )
-def test_what_is_no_file_of_clients_is_refused(api: Api, text: str | bytes, status: int) -> None:
-    """Expects it to be said at once, and nothing to be imported."""
+def test_a_file_without_clients_is_refused(api: Api, text: str | bytes, status: int) -> None:
+    """Expects an error at once, and nothing imported."""
     reply = _upload(api, text)
     assert reply.status == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     assert api.queued_units() == []
 
 
-def test_a_file_of_more_rows_than_an_upload_may_have_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects as many as docs/csv.md says to be taken, one more not, and nothing of them to be imported."""
+def test_a_file_of_too_many_rows_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects as many as docs/csv.md says to be accepted, one more not, and nothing of it to be imported."""
     assert imports.MAX_ROWS == 200_000
     monkeypatch.setattr(imports, "MAX_ROWS", 200)
     assert _upload(api, "phone_number\n" + "1\n" * 200).status == 201
@@ -152,7 +152,7 @@ def test_a_file_of_more_rows_than_an_upload_may_have_is_refused(api: Api, monkey
 
 
 def test_a_workbook_is_imported(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects its rows as they would be of CSV; one that is too large for AWS is told what to do, before it is read."""
+    """Expects the same rows as from CSV; for a workbook that is too large for AWS, an error that says what to do."""
     raw = workbook([["Mobile", "Tag"], [79161234567.0, "vip"], ["12", "x"]])
     headers = {"Content-Type": "application/octet-stream"}
     reply = campaign.api.post("/api/clients/imports", raw=raw, headers=headers)
@@ -166,8 +166,8 @@ def test_a_workbook_is_imported(campaign: Campaign, monkeypatch: pytest.MonkeyPa
     assert "CSV UTF-8" in reply.text
 
 
-def test_a_sheet_of_a_workbook_is_named(campaign: Campaign) -> None:
-    """Expects its rows; a name that is not there is an error of that field which lists the names."""
+def test_a_sheet_of_a_workbook_can_be_named(campaign: Campaign) -> None:
+    """Expects its rows; a wrong name is an error of that field which lists the names."""
     raw = workbook([["Mobile"], ["12"]], more={"March": [["Mobile", "Tag"], [79161234567.0, "vip"]]})
     headers = {"Content-Type": "application/octet-stream"}
     reply = campaign.api.post("/api/clients/imports/check?sheet=March", raw=raw, headers=headers)
@@ -177,21 +177,21 @@ def test_a_sheet_of_a_workbook_is_named(campaign: Campaign) -> None:
     assert "List, March" in reply.text
 
 
-def test_json_is_not_taken_for_a_file(api: Api) -> None:
-    """Expects 415 that names what is wanted."""
+def test_json_is_refused_as_a_file(api: Api) -> None:
+    """Expects 415 that names what is accepted."""
     reply = api.post("/api/clients/imports", {"phone_number": "+79161234567"})
     assert reply.status == 415
     assert "text/csv" in reply.json["detail"]
 
 
-def test_a_file_with_a_header_only_is_finished_at_once(api: Api) -> None:
-    """Expects an import of nothing."""
+def test_a_file_with_only_a_header_is_finished_at_once(api: Api) -> None:
+    """Expects an import of no rows."""
     assert _numbers(_upload(api, HEADER).json) == [0] * 7
     assert _upload(api, HEADER + ",,,,\r\n").json["status"] == "finished"
 
 
 def test_progress_can_be_watched(campaign: Campaign) -> None:
-    """Expects a large import to be seen on its way, between nothing and all."""
+    """Expects a large import to be seen half-done."""
     text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(6000))
     location = _upload(campaign.api, text).headers["location"]
     seen = set()
@@ -208,8 +208,8 @@ def test_progress_can_be_watched(campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 12, 30])
-def test_a_crash_in_the_middle_is_made_good(campaign: Campaign, stop_at: int) -> None:
-    """Expects every client in, and counted as created, though the first dispatcher died on the way."""
+def test_a_crash_during_an_import_is_repaired(campaign: Campaign, stop_at: int) -> None:
+    """Expects every client to be imported and counted as created, although the first dispatcher died on the way."""
     simulation = campaign.simulation
     simulation.crash_dispatcher(stop_at)
     text = HEADER + "".join(f"+7916{n:07d},916,vip,UTC,false\r\n" for n in range(2500))
@@ -231,10 +231,10 @@ def test_an_unknown_import_is_not_found(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("country", "number"), [("DE", "+4915123456789"), ("", None)])
-def test_an_import_says_which_country_numbers_without_a_code_are_of(
+def test_an_import_names_the_country_of_numbers_without_a_code(
     campaign: Campaign, country: str, number: str | None
 ) -> None:
-    """Without one they are refused, and the report says what to do."""
+    """Expects them to be refused without it, and the report to say what to do."""
     found = _imported(campaign, "phone_number\n0151 23456789\n", {"country": country})
     assert list(_clients(campaign.api)) == ([number] if number else [])
     rows = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
@@ -244,7 +244,7 @@ def test_an_import_says_which_country_numbers_without_a_code_are_of(
 
 
 def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campaign) -> None:
-    """Expects counts, which column is which field, and each problem with the value in its cell."""
+    """Expects counts, the field of each column, and each error with the value of its cell."""
     text = "Mobile,Tag,Unsubscribed,Plan\n+79161234567,vip,yes,a\n12,vip,,b\n8 916 123-45-67,,,c\n"
     reply = campaign.api.post("/api/clients/imports/check/", raw=text.encode(), headers=CSV)
     assert reply.status == 200, reply.text
@@ -278,8 +278,8 @@ def test_a_check_writes_nothing_and_says_what_an_import_would_do(campaign: Campa
     assert campaign.api.get("/api/clients/imports/").json == {"rows": [], "next": None}
 
 
-def test_columns_and_a_separator_can_be_told(campaign: Campaign) -> None:
-    """In a check and in an import, also for the parts after the first; the answer says what the file was read with."""
+def test_columns_and_separator_can_be_given(campaign: Campaign) -> None:
+    """In a check and in an import, also for later parts; expects the answer to say how the file was read."""
     text = "Mobile|Plan|Kind\n+79161234567|золото|b\n"
     query = [("column", "tag:Plan"), ("separator", "|")]
     raw = text.encode("cp1251")
@@ -300,7 +300,7 @@ def test_columns_and_a_separator_can_be_told(campaign: Campaign) -> None:
 
 
 def test_a_held_import_waits_until_it_is_started(campaign: Campaign) -> None:
-    """Expects nothing to be written before, what would change to be told, and whoever opts out meanwhile to stay so."""
+    """Expects nothing to be written before, what would change to be reported, and opt-outs meanwhile to stay."""
     for number in ("+79160000001", "+79160000002", "+79160000003"):
         assert campaign.api.post("/api/clients", ClientBodyFactory(phone_number=number, tag="vip")).status == 201
     campaign.simulation.run_for(5)
@@ -328,8 +328,8 @@ def test_a_held_import_waits_until_it_is_started(campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("stop_at", range(1, 6))
-def test_a_start_that_was_cut_off_can_be_repeated(campaign: Campaign, stop_at: int) -> None:
-    """Expects every part in, wherever whoever started it died."""
+def test_an_interrupted_start_can_be_repeated(campaign: Campaign, stop_at: int) -> None:
+    """Expects every part to be imported, wherever the start was cut off."""
     first = _upload(campaign.api, "phone_number\n+79160000001\n", query={"hold": "true", "parts": "3"}).json["id"]
     for number in (2, 3):
         place = {"part_of": first, "row_offset": str(number - 1)}
@@ -353,14 +353,14 @@ def test_a_start_that_was_cut_off_can_be_repeated(campaign: Campaign, stop_at: i
 
 
 def test_rejected_rows_keep_the_value_of_their_cell(campaign: Campaign) -> None:
-    """So that whoever puts them right finds them."""
+    """So that whoever corrects the rows finds them."""
     found = _imported(campaign, "phone_number,tag\n12,a\n")
     (row,) = campaign.api.get(f"/api/clients/imports/{found['id']}/rejected").json["rows"]
     assert (row["row"], row["field"], row["value"]) == (2, "phone_number", "12")
 
 
-def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campaign) -> None:
-    """The latest first, page by page; a file of several parts is one, and says how many have come."""
+def test_imports_are_listed_with_user_time_and_file_name(campaign: Campaign) -> None:
+    """Expects the latest first, in pages; a file of several parts is one entry, with the number of parts so far."""
     for number in range(3):
         _imported(campaign, f"phone_number\n+7916123456{number}\n", {"file_name": f"{number}.csv"})
     first = _upload(campaign.api, "phone_number\n+79160000001\n", query={"file_name": "large.csv", "parts": "3"}).json
@@ -382,8 +382,8 @@ def test_imports_are_listed_with_who_and_when_and_the_files_name(campaign: Campa
     assert [large[name] for name in counts] == [2, 2, 3, 2, "incomplete"]
 
 
-def test_rejected_rows_can_be_put_right_and_imported_again(campaign: Campaign) -> None:
-    """Expects each as it stands in the file, with its number and what is wrong, over parts and pages."""
+def test_rejected_rows_can_be_corrected_and_imported_again(campaign: Campaign) -> None:
+    """Expects each as in the file, with its number and its errors, over parts and pages."""
     text = 'Name;Mobile;Tag\r\n"Ann;a";12;=1+1\r\nBob;+79160000001;vip\r\n;;\r\nCid;+79160000001;vip\r\n'
     query = {"parts": "2", "file_name": "x.csv"}
     first = _upload(campaign.api, text, query=query).json["id"]
@@ -413,7 +413,7 @@ def test_rejected_rows_can_be_put_right_and_imported_again(campaign: Campaign) -
 
 
 def test_many_wide_rejected_rows_fit_their_items(campaign: Campaign) -> None:
-    """Expects them all to be kept: a row's cells are cut, and an item has as many rows as it can hold."""
+    """Expects them all to be kept: cells are cut, and an item gets as many rows as it can hold."""
     header = "phone_number," + ",".join(f"c{n}" for n in range(40))
     lines = [f"{n}," + ",".join(f"{n * 7919 + cell}" * 20 for cell in range(40)) for n in range(200)]
     lines.append("1," + "x" * 100_000)
@@ -428,7 +428,7 @@ def test_many_wide_rejected_rows_fit_their_items(campaign: Campaign) -> None:
 
 
 def _exported(api: Api, path: str, **query: object) -> list[dict]:
-    """All pages, put together as a caller would who follows the links."""
+    """All pages, put together as a caller does who follows the links."""
     text, pages = "", 0
     reply = api.get(path, query=query)
     while True:
@@ -446,7 +446,7 @@ def _exported(api: Api, path: str, **query: object) -> list[dict]:
 
 
 def test_clients_are_exported_page_by_page(api: Api) -> None:
-    """Expects one header, everybody once, and the filters to hold on every page."""
+    """Expects one header, everybody once, and the filters on every page."""
     made = [api.post("/api/clients", ClientBodyFactory()).json for _ in range(25)]
     api.post("/api/clients", ClientBodyFactory(tag="other"))
     rows = _exported(api, "/api/clients/export", limit=10, tag="vip")
@@ -455,7 +455,7 @@ def test_clients_are_exported_page_by_page(api: Api) -> None:
 
 
 def test_an_export_can_be_imported_again(campaign: Campaign) -> None:
-    """Expects nothing to change by it, whatever the tags look like."""
+    """Expects no change, whatever the tags look like."""
     tags = ("=1+1", "+7", "-x", "@sum", "'quoted", "''=x", 'a"b;c,d', "", "привет")
     for tag in tags:
         campaign.add_clients(1, tag=tag)
@@ -466,8 +466,8 @@ def test_an_export_can_be_imported_again(campaign: Campaign) -> None:
     assert _clients(campaign.api) == before
 
 
-def test_no_cell_is_taken_for_a_formula(api: Api) -> None:
-    """Expects an apostrophe before what a spreadsheet would run; a phone number stays a number with its plus."""
+def test_no_cell_is_run_as_a_formula(api: Api) -> None:
+    """Expects an apostrophe before what a spreadsheet would run; a phone number keeps its plus and stays a number."""
     for tag in ("=cmd|' /C calc'!A0", "+1+1", "-1", "@x", "plain"):
         api.post("/api/clients", ClientBodyFactory(tag=tag))
     rows = _exported(api, "/api/clients/export")
@@ -478,7 +478,7 @@ def test_no_cell_is_taken_for_a_formula(api: Api) -> None:
 
 
 def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
-    """Expects every message once with what became of it, or those of one status."""
+    """Expects every message once with its result, or only those of one status."""
     refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
     campaign.simulation.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(30, text="=1+1")
@@ -493,8 +493,8 @@ def test_a_mailings_messages_are_exported(campaign: Campaign) -> None:
     assert sorted(row["id"] for row in only) == sorted(row["id"] for row in failed)
 
 
-def test_messages_are_exported_of_one_mailing(api: Api) -> None:
-    """Expects 422 without one, and for more rows at once than an answer can hold."""
+def test_an_export_of_messages_needs_a_mailing(api: Api) -> None:
+    """Expects 422 without one, and for a page larger than an answer can be."""
     assert api.get("/api/messages/export").errors == {"mailing": "is required"}
     assert list(api.get("/api/clients/export", query={"limit": 5001}).errors) == ["limit"]
     assert json.loads(api.get("/api/clients/export", query={"cursor": "x"}).text)["status"] == 400
@@ -503,8 +503,8 @@ def test_messages_are_exported_of_one_mailing(api: Api) -> None:
 # -- who said stop
 
 
-def test_a_list_of_numbers_changes_nothing_else_and_opts_nobody_in(campaign: Campaign) -> None:
-    """A column that is not there says nothing: tag, time zone, operator and opt-out stay."""
+def test_a_list_of_numbers_changes_no_other_field_and_opts_nobody_in(campaign: Campaign) -> None:
+    """A missing column changes nothing: tag, time zone, operator and opt-out stay."""
     api = campaign.api
     body = {"phone_number": "+79161234567", "tag": "vip", "timezone": "Europe/Moscow", "opted_out": True}
     client = api.post("/api/clients", body).json
@@ -518,7 +518,7 @@ def test_a_list_of_numbers_changes_nothing_else_and_opts_nobody_in(campaign: Cam
 def test_only_an_explicit_false_with_permission_opts_in(
     campaign: Campaign, query: dict[str, str], opted_out: bool, kept: int
 ) -> None:
-    """And an empty cell never does."""
+    """Expects an empty cell never to do it."""
     api = campaign.api
     ids = [
         api.post("/api/clients", {"phone_number": number, "tag": "a", "opted_out": True}).json["id"]
@@ -531,8 +531,8 @@ def test_only_an_explicit_false_with_permission_opts_in(
 
 
 @pytest.mark.parametrize("rows", ["false\n+79161234567,true", "true\n+79161234567,false", "\n8 916 123-45-67,yes"])
-def test_an_opt_out_counts_in_whatever_row_it_stands(campaign: Campaign, rows: str) -> None:
-    """Of two rows of one number, however each is written, and though the second is rejected as a repeat."""
+def test_an_opt_out_counts_in_any_row(campaign: Campaign, rows: str) -> None:
+    """If two rows have the same number, however written, and although the second is rejected as a repeat."""
     _imported(campaign, f"phone_number,opted_out\n+79161234567,{rows}\n", {"allow_opt_in": "true"})
     (client,) = campaign.api.get("/api/clients").json["rows"]
     assert client["opted_out"] is True

@@ -1,4 +1,4 @@
-"""Lists: a file whose people all get a tag, to which mailings can go and which filters know."""
+"""Lists: everybody in a file gets a tag, for mailings and filters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def tags(campaign: Campaign) -> dict[str, list[str]]:
     return {number[-1]: one["tags"] for number, one in _clients(campaign.api).items()}
 
 
-def test_everybody_in_the_file_is_on_the_list_besides_their_tags(campaign: Campaign) -> None:
-    """Expects old tags to stay if the file names none, and a repeat to change nothing."""
+def test_everybody_in_the_file_gets_the_tag_of_the_list(campaign: Campaign) -> None:
+    """Expects old tags to stay if the file has none, and a second import to change nothing."""
     assert campaign.api.post("/api/clients", {"phone_number": "+79160000001", "tags": ["old", "older"]}).status == 201
     assert campaign.api.post("/api/clients", {"phone_number": "+79160000009", "tag": "other"}).status == 201
     assert _numbers(_imported(campaign, FILE, LIST)) == [3, 3, 0, 3, 2, 1, 0]
@@ -38,8 +38,8 @@ def test_a_check_says_what_would_change(campaign: Campaign) -> None:
     assert tags(campaign)["1"] == []
 
 
-def test_who_has_no_room_for_it_is_rejected_by_name(campaign: Campaign) -> None:
-    """Expects the row in the report, the client as they were, and an external id to stay."""
+def test_clients_with_too_many_tags_are_rejected(campaign: Campaign) -> None:
+    """Expects the row in the report, the client unchanged, and an external id to stay."""
     full = {"phone_number": "+79160000001", "tags": [f"t{place}" for place in range(20)], "external_id": "one"}
     assert campaign.api.post("/api/clients", full).status == 201
     found = _imported(campaign, FILE, LIST)
@@ -49,13 +49,13 @@ def test_who_has_no_room_for_it_is_rejected_by_name(campaign: Campaign) -> None:
     assert (len(client["tags"]), client["external_id"]) == (20, "one")
 
 
-def test_an_opt_out_in_a_rejected_row_puts_nobody_on_the_list(campaign: Campaign) -> None:
+def test_an_opt_out_in_a_rejected_row_adds_nobody_to_the_list(campaign: Campaign) -> None:
     assert campaign.api.post("/api/clients", {"phone_number": "+79160000001"}).status == 201
     _imported(campaign, "phone_number,opted_out,timezone\n+79160000001,true,nowhere\n", LIST)
     client = _clients(campaign.api)["+79160000001"]
     assert (client["opted_out"], client["tags"]) == (True, [])
 
 
-def test_a_tag_that_cannot_be_is_refused(campaign: Campaign) -> None:
+def test_an_invalid_tag_is_refused(campaign: Campaign) -> None:
     answer = _upload(campaign.api, FILE, query={"add_tag": "x" * 65})
     assert (answer.status, answer.json["errors"][0]["field"]) == (422, "add_tag")

@@ -1,4 +1,4 @@
-"""/api/mailing/: ordering, reading, changing, pausing and cancelling mailings, as their callers see it."""
+"""/api/mailing/: ordering, reading, changing, pausing and cancelling mailings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _ordered(api: Api, **fields: object) -> dict:
 
 
 def test_the_request_of_the_first_version_orders_a_mailing(api: Api) -> None:
-    """Expects 201, the mailing as it was ordered, where it can be read, and the dispatcher to be told at once."""
+    """Expects 201, the mailing as ordered, its address, and a message to the dispatcher at once."""
     client = {"phone_number": "+79161234567", "operator": 916, "tag": "vip", "timezone": "Europe/Moscow"}
     assert api.post("/api/clients/", client).status == 201
     body = {
@@ -48,8 +48,8 @@ def test_the_request_of_the_first_version_orders_a_mailing(api: Api) -> None:
     assert [unit["kind"] for unit in api.queued_units()] == ["launch"]
 
 
-def test_every_field_is_answered_as_it_was_given(api: Api) -> None:
-    """Expects lists to stay lists, times to be told in UTC, and the options as they are."""
+def test_every_field_is_returned_as_it_was_given(api: Api) -> None:
+    """Expects lists to stay lists, times in UTC, and the options unchanged."""
     fields = {
         "clients": {"tag": ["vip", "new"], "operator": ["916", 903]},
         "start_time": "2026-03-02T15:00:00+03:00",
@@ -75,8 +75,8 @@ def test_a_mailing_for_later_is_left_to_the_tick(api: Api) -> None:
 
 
 @pytest.mark.parametrize("clients", [{}, {"tag": None, "operator": None}])
-def test_a_segment_without_values_is_everybody(api: Api, clients: dict) -> None:
-    """Expects it to be answered as null for both."""
+def test_a_segment_without_values_means_everybody(api: Api, clients: dict) -> None:
+    """Expects null for both in the answer."""
     assert _ordered(api, clients=clients)["clients"] == {
         "tag": None,
         "operator": None,
@@ -86,7 +86,7 @@ def test_a_segment_without_values_is_everybody(api: Api, clients: dict) -> None:
 
 
 def test_put_sets_every_field(api: Api) -> None:
-    """Expects what is absent from the body to become its default."""
+    """Expects fields that the body leaves out to get their defaults."""
     mailing = _ordered(api, rate_limit=5, on_unknown="hold")
     body = MailingBodyFactory(starts_in=LATER, text="Changed")
     changed = api.put(f"/api/mailing/{mailing['id']}", body)
@@ -95,7 +95,7 @@ def test_put_sets_every_field(api: Api) -> None:
     assert wanted.items() <= changed.json.items()
 
 
-def test_patch_changes_what_it_names(api: Api) -> None:
+def test_patch_changes_only_the_fields_it_has(api: Api) -> None:
     """Expects all other fields to stay."""
     mailing = _ordered(api, rate_limit=5, local_window={"from": "09:00", "until": "21:00"})
     api.pass_time(minutes=1)
@@ -114,15 +114,15 @@ def test_a_mailing_moved_to_now_is_dispatched_at_once(api: Api) -> None:
 
 
 def test_a_moved_window_is_checked_as_a_whole(api: Api) -> None:
-    """Expects 422 for an end before the start that the mailing already has."""
+    """Expects 422 for an end before the mailing's present start."""
     mailing = _ordered(api)
     reply = api.patch(f"/api/mailing/{mailing['id']}", {"end_time": api.ahead(hours=1)})
     assert reply.status == 422
     assert reply.errors == {"end_time": "must be after start_time"}
 
 
-def test_a_mailing_cannot_go_on_until_its_messages_are_deleted(campaign: Campaign) -> None:
-    """Expects 422 for an end so late that the ledger would not keep what is open then, and any end up to that."""
+def test_a_mailing_must_end_before_its_messages_are_deleted(campaign: Campaign) -> None:
+    """Expects 422 for an end so late that open messages would be deleted, and any end before that to be accepted."""
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
     campaign.simulation.run_for(5)
@@ -136,7 +136,7 @@ def test_a_mailing_cannot_go_on_until_its_messages_are_deleted(campaign: Campaig
 
 
 def test_a_running_mailing_refuses_changes_and_says_what_is_allowed(campaign: Campaign) -> None:
-    """Expects 409 for its text, with what can be changed in the detail, and the rate to be changeable."""
+    """Expects 409 for its text, with the changeable fields in the detail, and the rate to be changeable."""
     api = campaign.api
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
@@ -152,7 +152,7 @@ def test_a_running_mailing_refuses_changes_and_says_what_is_allowed(campaign: Ca
 
 
 def test_a_paused_mailing_can_be_given_more_time(campaign: Campaign) -> None:
-    """Expects its end, rate and handling of unknown outcomes to be changeable, its text not once it has begun."""
+    """Expects its end, rate and handling of unknown outcomes to be changeable, but not its text once it has begun."""
     api = campaign.api
     campaign.add_clients(30)
     mailing_id = campaign.order(rate_limit=1)
@@ -167,7 +167,7 @@ def test_a_paused_mailing_can_be_given_more_time(campaign: Campaign) -> None:
     assert api.get(f"/api/mailing/{mailing_id}").json["counts"]["sent"] == 30
 
 
-def test_a_mailing_paused_before_it_began_is_wholly_changeable(api: Api) -> None:
+def test_everything_of_a_mailing_paused_before_its_start_can_be_changed(api: Api) -> None:
     """Expects text and start to be changeable, and resuming to make it scheduled again."""
     mailing = _ordered(api)
     assert api.post(f"/api/mailing/{mailing['id']}/pause").json["status"] == "paused"
@@ -176,8 +176,8 @@ def test_a_mailing_paused_before_it_began_is_wholly_changeable(api: Api) -> None
 
 
 @pytest.mark.parametrize("step", ["launch", "pause", "resume", "cancel"])
-def test_a_cancelled_mailing_takes_no_further_step(api: Api, step: str) -> None:
-    """Expects 409 that says what the mailing is."""
+def test_a_cancelled_mailing_stays_cancelled(api: Api, step: str) -> None:
+    """Expects 409 that names the mailing's status."""
     mailing = _ordered(api)
     assert api.post(f"/api/mailing/{mailing['id']}/cancel").json["status"] == "cancelled"
     reply = api.post(f"/api/mailing/{mailing['id']}/{step}")
@@ -187,7 +187,7 @@ def test_a_cancelled_mailing_takes_no_further_step(api: Api, step: str) -> None:
 
 
 def test_launching_starts_a_scheduled_mailing_now(campaign: Campaign) -> None:
-    """Expects it to be delivered hours before its start, and a second launch to be refused."""
+    """Expects delivery hours before its start, and a second launch to be refused."""
     campaign.add_clients(3)
     mailing_id = campaign.order(starts_in=LATER, lasts=timedelta(hours=3))
     assert campaign.api.post(f"/api/mailing/{mailing_id}/launch").status == 200
@@ -197,7 +197,7 @@ def test_launching_starts_a_scheduled_mailing_now(campaign: Campaign) -> None:
 
 
 def test_a_deleted_mailing_is_gone_with_its_messages(campaign: Campaign) -> None:
-    """Expects 204 once, then 404, its messages gone, and the totals right."""
+    """Expects 204 once, then 404, no messages, and correct totals."""
     api = campaign.api
     mailing_id = campaign.send(3)
     assert api.delete(f"/api/mailing/{mailing_id}").status == 204
@@ -217,8 +217,8 @@ def test_an_unknown_mailing_is_not_found(api: Api, mailing_id: str) -> None:
     assert {reply.status for reply in replies} == {404}
 
 
-def test_the_list_is_the_newest_first_and_can_be_of_one_status(api: Api) -> None:
-    """Expects pages that go through all mailings, and totals by status."""
+def test_the_list_begins_with_the_newest_and_can_be_filtered_by_status(api: Api) -> None:
+    """Expects pages with all mailings, and totals by status."""
     made = []
     for _ in range(7):
         api.pass_time(seconds=1)
@@ -241,7 +241,7 @@ def test_the_list_is_the_newest_first_and_can_be_of_one_status(api: Api) -> None
     assert api.get("/api/mailing", query={"status": "sleeping"}).status == 422
 
 
-def test_reading_mailings_scans_no_table(campaign: Campaign) -> None:
+def test_requests_for_mailings_scan_no_table(campaign: Campaign) -> None:
     """Expects no Scan behind any request for mailings and messages."""
     mailing_id = campaign.send(3)
     campaign.simulation.aws.calls.clear()

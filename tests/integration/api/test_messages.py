@@ -1,4 +1,4 @@
-"""/api/messages/: the ledger, as its callers see it."""
+"""/api/messages/: the messages of the ledger."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _walk(api: Api, **query: object) -> list[dict]:
     raise AssertionError("the list does not end")
 
 
-def test_a_sent_message_tells_all_about_itself(campaign: Campaign) -> None:
-    """Expects its client, its number, its mailing by name, when it was sent, and its one attempt."""
+def test_a_sent_message_has_all_its_details(campaign: Campaign) -> None:
+    """Expects its client, number, mailing by name, the time at which it was sent, and its one attempt."""
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
     mailing_id = campaign.order(name="Spring sale")
     campaign.finish(mailing_id)
@@ -77,7 +77,7 @@ def test_a_failed_message_says_why(campaign: Campaign) -> None:
     assert [(one["outcome"], one["http_status"]) for one in row["attempts"]] == [("refused", 400)]
 
 
-def test_the_list_goes_through_a_mailing_once(campaign: Campaign) -> None:
+def test_the_list_has_every_message_of_a_mailing_once(campaign: Campaign) -> None:
     """Expects every client's message on one of the pages, and the total on each."""
     clients = campaign.add_clients(45)
     mailing_id = campaign.order()
@@ -88,8 +88,8 @@ def test_the_list_goes_through_a_mailing_once(campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("limit", [3, 200])
-def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
-    """Expects sent and failed messages each by themselves, whatever the pages' length, with their totals."""
+def test_the_list_is_filtered_by_status(campaign: Campaign, limit: int) -> None:
+    """Expects sent and failed messages separately, whatever the page length, with their totals."""
     refused, accepted = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.ACCEPTED)
     campaign.simulation.gateway.script = in_turn([refused, accepted, accepted])
     mailing_id = campaign.send(40)
@@ -105,7 +105,7 @@ def test_the_list_is_narrowed_by_status(campaign: Campaign, limit: int) -> None:
     assert _walk(api, mailing=mailing_id, status="expired") == []
 
 
-def test_a_clients_messages_are_found_over_all_mailings(campaign: Campaign) -> None:
+def test_a_clients_messages_of_all_mailings_are_found(campaign: Campaign) -> None:
     """Expects one message of each mailing that the client got, and no other client's."""
     client, _ = campaign.add_clients(2)
     sent = [campaign.order(text=f"Text {number}") for number in range(3)]
@@ -120,8 +120,8 @@ def test_a_clients_messages_are_found_over_all_mailings(campaign: Campaign) -> N
     assert (both["total"], [row["mailing_name"] for row in both["rows"]]) == (1, ["Text 0"])
 
 
-def test_all_messages_can_be_walked(campaign: Campaign) -> None:
-    """Expects the messages of every mailing once, those of the newest mailings first."""
+def test_all_messages_can_be_listed(campaign: Campaign) -> None:
+    """Expects every message once, those of the newest mailings first."""
     first = campaign.send(5, name="First")
     second = campaign.order(name="Second")
     campaign.finish(second)
@@ -131,8 +131,8 @@ def test_all_messages_can_be_walked(campaign: Campaign) -> None:
     assert [row["mailing_name"] for row in rows] == ["Second"] * 5 + ["First"] * 5
 
 
-def test_the_name_of_a_mailing_costs_one_read_of_a_page_at_most(campaign: Campaign) -> None:
-    """Expects each mailing to be read once, with what the list reads of it anyway, however many rows it has."""
+def test_the_names_of_mailings_cost_at_most_one_read_of_a_page(campaign: Campaign) -> None:
+    """Expects each mailing to be read once, as the list does anyway, however many rows it has."""
     mailing_id = campaign.send(12, name="Named once")
     api, calls = campaign.api, campaign.simulation.aws.calls
     found = []
@@ -144,8 +144,8 @@ def test_the_name_of_a_mailing_costs_one_read_of_a_page_at_most(campaign: Campai
     assert found[0] == found[1]
 
 
-def test_a_mailing_that_is_not_there_has_no_messages(api: Api) -> None:
-    """Expects an empty list, and 422 for what cannot be an id."""
+def test_a_mailing_that_does_not_exist_has_no_messages(api: Api) -> None:
+    """Expects an empty list, and 422 for an invalid id."""
     empty = {"total": 0, "rows": [], "next": None}
     assert api.get("/api/messages", query={"mailing": "01KJPWD6M099CBF4EZDBRXGRED"}).json == empty
     assert list(api.get("/api/messages", query={"mailing": "1"}).errors) == ["mailing"]
@@ -157,7 +157,7 @@ def test_a_mailing_that_is_not_there_has_no_messages(api: Api) -> None:
     "message_id", ["1", "-", "a-b", "01KJPWD6M099CBF4EZDBRXGRED-aaaaaaaaaaaaaaaa", "x" * 3000 + "-aaaaaaaaaaaaaaaa"]
 )
 def test_an_unknown_message_is_not_found(api: Api, message_id: str) -> None:
-    """Expects 404, whatever the id looks like, without asking a table for a key that it cannot have."""
+    """Expects 404, whatever the id looks like, without asking a table for an impossible key."""
     api.aws.calls.clear()
     assert api.get(f"/api/messages/{message_id}").status == 404
     reads = api.aws.calls.count("dynamodb.BatchGetItem") - 1  # which the token took
@@ -166,7 +166,7 @@ def test_an_unknown_message_is_not_found(api: Api, message_id: str) -> None:
 
 
 def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
-    """Expects the ledger to answer who got a mailing even then."""
+    """Expects the ledger still to say who got a mailing."""
     client = campaign.api.post("/api/clients", ClientBodyFactory()).json["id"]
     mailing_id = campaign.order()
     campaign.finish(mailing_id)
@@ -175,7 +175,7 @@ def test_messages_stay_when_their_client_is_deleted(campaign: Campaign) -> None:
 
 
 def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaign) -> None:
-    """Expects the same calls, asking for as many rows, of a mailing of 700 as of one of 1,500."""
+    """Expects the same calls, for as many rows, for a mailing of 700 as for one of 1,500."""
     api, simulation = campaign.api, campaign.simulation
     usual = simulation.aws.before
 
@@ -197,7 +197,7 @@ def test_a_page_costs_the_same_however_many_messages_there_are(campaign: Campaig
 
 
 def test_one_message_has_its_attempts_and_the_request_to_the_gateway(campaign: Campaign) -> None:
-    """Expects a refused call and the one that followed it, in order, and no whole number."""
+    """Expects a refused call and the one after it, in order, and no whole phone number."""
     busy, accepted = Answer(Outcome.FAILED, Cause.http(503), 503), Answer(Outcome.ACCEPTED, http_status=200)
     campaign.simulation.gateway.script = lambda gateway_id, nth: busy if nth == 1 else accepted
     (client,) = campaign.add_clients(1, phone_number="+79161234567")
@@ -211,7 +211,7 @@ def test_one_message_has_its_attempts_and_the_request_to_the_gateway(campaign: C
     assert int(message["gateway_id"]) in campaign.simulation.gateway.calls()
 
 
-def test_a_clients_history_costs_the_same_however_many_mailings_and_messages_there_are(api: Api) -> None:
+def test_a_clients_history_costs_the_same_at_any_size(api: Api) -> None:
     """Expects one page of mailings and one batch of at most 100 rows, at 120 mailings as at 240."""
     repository = api.services.mailings._mailings
     ledger = api.services.messages._ledger
@@ -249,7 +249,7 @@ def test_a_clients_history_costs_the_same_however_many_mailings_and_messages_the
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_text_as_it_was_sent_can_be_read(campaign: Campaign, keep: bool) -> None:
-    """Expects it to be known unless the mailing keeps no values, which it says and copies of it do."""
+    """Expects it to be known unless the mailing keeps no values, an option that is returned and copied."""
     (client,) = campaign.add_clients(1, attributes={"first_name": "Anna"})
     mailing_id = campaign.order(text="Hello {{first_name}}", keep_values=keep)
     assert campaign.api.get(f"/api/mailing/{mailing_id}").json["keep_values"] is keep

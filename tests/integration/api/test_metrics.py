@@ -1,4 +1,4 @@
-"""/metrics: what Prometheus is told agrees with what people are told, and costs the same at any size."""
+"""/metrics: Prometheus gets the same numbers as people, at the same cost at any size."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ def gauge(api: Api, name: str) -> float:
 
 
 def counted(series: Series) -> dict[str, float]:
-    """What is not nought, by its first label."""
+    """The values other than 0, by the first label."""
     return {labels[0]: value for labels, value in series.items() if value}
 
 
 @pytest.fixture
 def troubled(campaign: Campaign) -> Campaign:
-    """Eight messages sent, of two more one refused and one given up, one client opted out; one mailing to come."""
+    """Eight messages sent, one refused and one whose attempts are used up; one client opted out; one mailing to
+    come."""
     answers = {0: Answer(Outcome.REFUSED, Cause.http(400), 400), 1: Answer(Outcome.FAILED, Cause.http(503), 503)}
     order: dict[int, int] = {}
     campaign.simulation.gateway.script = lambda gateway_id, nth: answers.get(
@@ -59,8 +60,8 @@ def troubled(campaign: Campaign) -> Campaign:
 
 
 @pytest.mark.parametrize("of", ["api", "troubled"])
-def test_promtool_has_nothing_to_say(request: pytest.FixtureRequest, of: str) -> None:
-    """Of an empty service and of one that has worked."""
+def test_promtool_finds_nothing_wrong(request: pytest.FixtureRequest, of: str) -> None:
+    """In an empty service, and in one that has worked."""
     service = request.getfixturevalue(of)
     text = getattr(service, "api", service).get("/metrics").text
     done = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True)
@@ -68,20 +69,20 @@ def test_promtool_has_nothing_to_say(request: pytest.FixtureRequest, of: str) ->
 
 
 def test_it_is_in_the_exposition_format(api: Api) -> None:
-    """With the content type that Prometheus asks for, and never from a cache."""
+    """Expects the content type that Prometheus asks for, and no caching."""
     reply = api.get("/metrics")
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_it_wants_a_token_of_the_service(api: Api) -> None:
-    """Either role's; without one nothing is told."""
+def test_it_needs_a_token_of_the_service(api: Api) -> None:
+    """Expects either role's token to work, and no metrics without one."""
     assert api.get("/metrics", token="").status == 401
     assert {api.get("/metrics", token=secret).status for secret in api.secrets.values()} == {200}
 
 
 def test_every_family_is_exported_with_its_type_and_labels(troubled: Campaign) -> None:
-    """Exactly those that are listed."""
+    """Expects exactly those on the list."""
     text = troubled.api.get("/metrics").text
     found = {}
     for family in text_string_to_metric_families(text):
@@ -92,7 +93,7 @@ def test_every_family_is_exported_with_its_type_and_labels(troubled: Campaign) -
 
 
 def test_mailings_and_messages_are_those_of_the_statistics(troubled: Campaign) -> None:
-    """By status, whatever has become of them."""
+    """By status, whatever happened to them."""
     overview = troubled.api.get("/api/mailing/stats").json
     found = scrape(troubled.api)
     assert counted(found["mailings"]) == {"finished": 1, "scheduled": 1}
@@ -101,8 +102,8 @@ def test_mailings_and_messages_are_those_of_the_statistics(troubled: Campaign) -
     assert found["clients"] == {(): 11}
 
 
-def test_calls_of_the_gateway_are_those_that_it_got(troubled: Campaign) -> None:
-    """By outcome, and as a histogram of the time that they took."""
+def test_calls_of_the_gateway_are_counted(troubled: Campaign) -> None:
+    """By outcome, and as a histogram of their duration."""
     found = scrape(troubled.api)
     log = troubled.simulation.gateway.log
     assert counted(found["gateway_calls_total"]) == {"accepted": 8, "refused": 1, "failed": 3}
@@ -113,7 +114,7 @@ def test_calls_of_the_gateway_are_those_that_it_got(troubled: Campaign) -> None:
 
 
 def test_messages_are_counted_while_they_are_sent(campaign: Campaign) -> None:
-    """Those of a mailing that runs beside those of one that has ended."""
+    """Those of a running mailing as well as those of a finished one."""
     campaign.send(5)
     second = campaign.order()
     campaign.simulation.scheduler.run_until(
@@ -127,7 +128,7 @@ def test_messages_are_counted_while_they_are_sent(campaign: Campaign) -> None:
 
 
 def test_a_mailing_that_should_have_started_is_overdue(api: Api) -> None:
-    """By the seconds since its start, as long as nothing launches it; 0 if the next one is still to come."""
+    """Expects the seconds since its start while nothing launches it; 0 if the next start is still to come."""
     times = {"start_time": api.ahead(minutes=10), "end_time": api.ahead(hours=1)}
     assert api.post("/api/mailing", {"text": "Hello", "clients": {}, **times}).status == 201
     assert gauge(api, "overdue_seconds") == 0
@@ -136,7 +137,7 @@ def test_a_mailing_that_should_have_started_is_overdue(api: Api) -> None:
 
 
 def test_queues_and_dead_letters_are_counted(troubled: Campaign) -> None:
-    """What can be had, what is delayed, and what somebody has in hand."""
+    """Available, delayed and in-flight messages."""
     troubled.simulation.services.queues["dispatch"].send(["{}"], delay=600)
     depths = scrape(troubled.api)["queue_messages"]
     assert depths[("send-dead", "visible")] == 1
@@ -144,8 +145,8 @@ def test_queues_and_dead_letters_are_counted(troubled: Campaign) -> None:
     assert len(depths) == 18
 
 
-def test_the_circuit_and_the_rate_are_told(api: Api) -> None:
-    """The one state that it is in, and no limit as nought."""
+def test_the_circuit_and_the_rate_are_exported(api: Api) -> None:
+    """Expects the one present state, and 0 for no limit."""
     assert counted(scrape(api)["gateway_circuit"]) == {"closed": 1}
     assert gauge(api, "gateway_rate_limit") == 0
     api.patch("/api/gateway", {"rate": 50})
@@ -155,15 +156,15 @@ def test_the_circuit_and_the_rate_are_told(api: Api) -> None:
 
 
 def _run(api: Api, count: int) -> None:
-    """Have so many mailings run at once, none of which has a message."""
+    """Create so many running mailings, none of which has a message."""
     repository = api.services.gauges._mailings
     for _ in range(count):
         mailing: Mailing = MailingFactory(status=MailingStatus.RUNNING, launched_at=api.clock.now())
         repository.create(mailing)
 
 
-def test_it_reads_no_more_the_more_there_is(api: Api) -> None:
-    """Of mailings under way 50 are read, and how many are left out is told."""
+def test_it_reads_no_more_if_there_is_more(api: Api) -> None:
+    """Expects 50 mailings under way to be read, and the number of the others to be exported."""
     api.get("/metrics")  # looks up the queues, once
     _run(api, LOOKED_AT)
     calls: list[int] = []

@@ -1,4 +1,4 @@
-"""Importing clients who said stop: a file opts nobody in unless that is asked for, and an opt-out counts anywhere."""
+"""Importing clients who opted out: a file opts nobody in unless that is asked for, and an opt-out counts in any row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALLOWED = {"allow_opt_in": "true"}
 
 
 def imported(campaign: Campaign, *parts: str, **query: str) -> dict:
-    """A file, in parts if there are several, once all of it is written."""
+    """Import a file, in parts if there are several, and wait until all of it is written."""
     first, offset = "", 0
     for text in parts:
         place = {"part_of": first, "row_offset": str(offset), "parts": str(len(parts))}
@@ -35,7 +35,7 @@ def add(campaign: Campaign, number: str = NUMBER, **fields: object) -> dict:
 
 
 def wait(campaign: Campaign) -> None:
-    """So that what is there already was not made at the very moment of the import."""
+    """Let time pass, so that what exists already was not created at the very moment of the import."""
     campaign.simulation.run_for(1)
 
 
@@ -44,7 +44,7 @@ def client(campaign: Campaign, number: str = NUMBER) -> dict:
 
 
 def test_a_list_without_the_column_opts_nobody_in(campaign: Campaign) -> None:
-    """Expects who had said stop to stay as they were, in either mode."""
+    """Expects clients who opted out to stay opted out, in either mode."""
     text = (CASES / "opt-out-lost.csv").read_text("utf-8-sig")
     number = text.split()[1]
     before = add(campaign, number, tag="vip", timezone="Europe/Moscow", opted_out=True)
@@ -61,10 +61,10 @@ def test_a_list_without_the_column_opts_nobody_in(campaign: Campaign) -> None:
 @pytest.mark.parametrize(
     ("cell", "allowed", "lifted"), [("false", True, True), ("false", False, False), ("", True, False)]
 )
-def test_only_a_false_that_is_allowed_lifts_an_opt_out(
+def test_only_an_allowed_false_lifts_an_opt_out(
     campaign: Campaign, mode: str, cell: str, allowed: bool, lifted: bool
 ) -> None:
-    """And it is counted."""
+    """Expects it to be counted."""
     add(campaign, opted_out=True)
     query = {"mode": mode, "allow_opt_in": str(allowed).lower()}
     found = imported(campaign, f"phone_number,opted_out\n{NUMBER},{cell}\n", **query)
@@ -74,7 +74,7 @@ def test_only_a_false_that_is_allowed_lifts_an_opt_out(
 
 
 def test_replacing_sets_every_field(campaign: Campaign) -> None:
-    """Also those that the file has no column for."""
+    """Expects fields without a column to be set, too."""
     add(campaign, tag="vip", timezone="Europe/Moscow", operator="123")
     wait(campaign)
     assert imported(campaign, f"phone_number\n{NUMBER}\n", mode="replace")["changed"] == 1
@@ -82,8 +82,8 @@ def test_replacing_sets_every_field(campaign: Campaign) -> None:
     assert (after["tag"], after["timezone"], after["operator"]) == ("", "UTC", "916")
 
 
-def test_the_summary_tells_who_is_opted_out_and_who_is_in_again(campaign: Campaign) -> None:
-    """Each kind by itself."""
+def test_the_summary_counts_opt_outs_and_opt_ins(campaign: Campaign) -> None:
+    """Each of them separately."""
     numbers = [f"+7916123456{n}" for n in range(6)]
     for number, opted_out in zip(numbers[:4], (False, True, True, False), strict=True):
         add(campaign, number, opted_out=opted_out)
@@ -97,8 +97,8 @@ def test_the_summary_tells_who_is_opted_out_and_who_is_in_again(campaign: Campai
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("rest", ["Mars/Base", "UTC,too,many"])
-def test_an_opt_out_counts_though_its_row_is_rejected(campaign: Campaign, known: bool, rest: str) -> None:
-    """Whoever said stop gets nothing because of a mistake in another cell."""
+def test_an_opt_out_in_a_rejected_row_counts(campaign: Campaign, known: bool, rest: str) -> None:
+    """Nobody who opted out gets a message because of a mistake in another cell."""
     if known:
         add(campaign, tag="vip")
     found = imported(campaign, f"phone_number,opted_out,timezone\n{NUMBER},true,{rest}\n")
@@ -112,7 +112,7 @@ def test_an_opt_out_counts_though_its_row_is_rejected(campaign: Campaign, known:
 def test_an_opt_out_wins_across_the_parts_of_a_file(
     campaign: Campaign, rows: tuple[str, str], before: bool | None, query: dict[str, str]
 ) -> None:
-    """Whichever part it stands in; the second row is rejected and names the first as it stands in the whole file."""
+    """Whichever part has it; the second row is rejected and names the first by its number in the whole file."""
     if before is not None:
         add(campaign, opted_out=before)
     header = "phone_number,opted_out\n"
@@ -124,8 +124,8 @@ def test_an_opt_out_wins_across_the_parts_of_a_file(
     assert error == {"row": 5, "field": "phone_number", "value": NUMBER, "message": "is the same as in row 3"}
 
 
-def test_who_is_opted_out_after_the_upload_stays_so(campaign: Campaign) -> None:
-    """A person's word while an import waits is later than the file's."""
+def test_an_opt_out_after_the_upload_stays(campaign: Campaign) -> None:
+    """What a person says while an import waits is newer than the file."""
     made = add(campaign, opted_out=True)
     text = f"phone_number,opted_out\n{NUMBER},false\n"
     path = campaign.api.post("/api/clients/imports/", raw=text.encode(), headers=CSV, query=ALLOWED).headers["location"]
@@ -138,8 +138,8 @@ def test_who_is_opted_out_after_the_upload_stays_so(campaign: Campaign) -> None:
 
 
 @pytest.mark.parametrize("stop_at", [1, 2, 3, 4, 5])
-def test_opt_outs_are_counted_once_though_a_dispatcher_dies(campaign: Campaign, stop_at: int) -> None:
-    """The one that goes on finds them opted out already."""
+def test_opt_outs_are_counted_once_if_a_dispatcher_dies(campaign: Campaign, stop_at: int) -> None:
+    """The dispatcher that continues finds them opted out already."""
     numbers = [f"+7916{n:07d}" for n in range(150)]
     for number in numbers[:4]:
         add(campaign, number, opted_out=number == numbers[0])

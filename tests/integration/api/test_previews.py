@@ -1,4 +1,4 @@
-"""Previews of mailings, and what becomes of one that would reach nobody."""
+"""Previews of mailings, and what happens to a mailing that would reach nobody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _preview(api: Api, **fields: object) -> dict:
 
 
 def test_a_draft_is_counted_by_time_zone_and_operator(api: Api) -> None:
-    """Expects everyone who matches, nobody else, and nothing to be ordered."""
+    """Expects everyone who matches and nobody else, and nothing to be ordered."""
     _add(api, 3, timezone="Europe/Moscow", operator="916")
     _add(api, 2, timezone="Asia/Omsk", operator="903")
     _add(api, 1, timezone="UTC", phone_number="+442079460000", operator=None)
@@ -53,15 +53,16 @@ def test_a_draft_is_counted_by_time_zone_and_operator(api: Api) -> None:
     ],
 )
 def test_segments_are_counted_as_they_are_dispatched(api: Api, clients: dict, matching: int) -> None:
-    """Expects any of the tags and any of the operators, each absent, one value or a list."""
+    """Expects any of the tags and any of the operators, each as nothing, one value or a list."""
     for pair in ("vip 916", "vip 916", "vip 903", "gold 916", "gold 903", "new 903"):
         tag, operator = pair.split()
         _add(api, 1, tag=tag, operator=operator)
     assert _preview(api, clients=clients)["matching"] == matching
 
 
-def test_who_is_left_out_is_said_with_the_reason(campaign: Campaign) -> None:
-    """Expects the opted-out, and those whose hours do not come before the end: as the ledger says it afterwards."""
+def test_clients_who_are_left_out_are_counted_by_reason(campaign: Campaign) -> None:
+    """Expects opted-out clients, and those whose hours do not begin before the end, as the ledger has them
+    afterwards."""
     campaign.add_clients(3, timezone="UTC")
     campaign.add_clients(2, timezone="UTC", opted_out=True)
     campaign.add_clients(4, timezone="America/New_York")
@@ -78,7 +79,7 @@ def test_who_is_left_out_is_said_with_the_reason(campaign: Campaign) -> None:
 
 
 def test_the_texts_parts_are_counted(api: Api) -> None:
-    """Expects the encoding, the parts of one message, and those of all together."""
+    """Expects the encoding, the parts of one message, and those of all messages together."""
     _add(api, 5)
     preview = _preview(api, text="Привет " * 11)
     assert (preview["text"]["encoding"], preview["text"]["units"], preview["text"]["parts"]) == ("UCS-2", 77, 2)
@@ -94,8 +95,8 @@ def test_the_texts_parts_are_counted(api: Api) -> None:
     }
 
 
-def test_the_window_is_measured_at_the_configured_rate(api: Api) -> None:
-    """Expects the lower of the mailing's and the gateway's rate to decide."""
+def test_the_duration_follows_from_the_configured_rate(api: Api) -> None:
+    """Expects the lower of the mailing's and the gateway's rate to count."""
     _add(api, 20)
     fields = {"lasts": timedelta(seconds=10)}
     assert _preview(api, **fields)["window"] == {
@@ -115,8 +116,8 @@ def test_the_window_is_measured_at_the_configured_rate(api: Api) -> None:
     assert (window["seconds"], window["rate"], window["seconds_needed"], window["long_enough"]) == (8, 1, 20, False)
 
 
-def test_a_rate_of_parts_is_shared_by_the_parts_of_a_text() -> None:
-    """Expects a text of three parts to take three times as long, unless the mailing's own rate is lower still."""
+def test_a_long_text_takes_longer_with_a_rate_in_parts() -> None:
+    """Expects three times as long for a text of three parts, unless the mailing's own rate is lower still."""
     with new_api(counts_parts=True) as api:
         _add(api, 20)
         api.services.gateway_control.set_rate(10, "admin")
@@ -133,7 +134,7 @@ def test_a_rate_of_parts_is_shared_by_the_parts_of_a_text() -> None:
 
 
 def test_an_ordered_mailing_has_a_preview_too(api: Api) -> None:
-    """Expects that of its own fields, with the clients of this moment."""
+    """Expects it for its own fields, with the clients of this moment."""
     mailing_id = api.post("/api/mailing", MailingBodyFactory(starts_in=timedelta(hours=1))).json["id"]
     assert api.get(f"/api/mailing/{mailing_id}/preview").json["matching"] == 0
     _add(api, 2)
@@ -150,7 +151,7 @@ def test_a_wrong_draft_is_refused_as_an_order_would_be(api: Api) -> None:
 
 
 def test_a_preview_reads_no_client(api: Api) -> None:
-    """Expects the same calls for few and for many, and none of the table of clients."""
+    """Expects the same calls for few clients and for many, and none of the clients' table."""
     _add(api, 1)
     _preview(api)  # which also reads the gateway's rate, to be remembered for a second
     costs = []
@@ -166,7 +167,7 @@ def test_a_preview_reads_no_client(api: Api) -> None:
 
 
 def test_a_mailing_that_starts_at_once_needs_clients(api: Api) -> None:
-    """Expects 422 that names the clients, and no mailing; one that starts later may find some until then."""
+    """Expects 422 that names the clients, and no mailing; one that starts later may match clients by then."""
     reply = api.post("/api/mailing", MailingBodyFactory(clients={"tag": "nobody"}))
     assert reply.status == 422
     assert list(reply.errors) == ["clients"]

@@ -24,7 +24,7 @@ def test_it_is_replaced_as_a_whole_and_read_again(api: Api) -> None:
     assert api.put("/api/prices/", {"currency": "USD", "prices": []}).json["prices"] == []
 
 
-def test_it_goes_out_and_in_as_csv(api: Api) -> None:
+def test_it_is_exported_and_imported_as_csv(api: Api) -> None:
     api.put("/api/prices/", LIST)
     text = api.get("/api/prices/export/").text
     assert text.splitlines() == ["prefix,price,currency", "7,2,EUR", "7916,1.50,EUR"]
@@ -57,7 +57,7 @@ def test_a_preview_says_what_the_gateway_will_charge(api: Api) -> None:
     assert skipped["amount"] == "0.00"
 
 
-def test_a_price_of_a_gateway_that_is_not_there_is_refused(api: Api) -> None:
+def test_a_price_for_an_unknown_gateway_is_refused(api: Api) -> None:
     own = {"prefix": "+7", "price": "3", "gateway": "default"}
     put = api.put("/api/prices/", LIST | {"prices": [*LIST["prices"], own]})
     assert put.json["prices"] == [*LIST["prices"], own]
@@ -66,7 +66,7 @@ def test_a_price_of_a_gateway_that_is_not_there_is_refused(api: Api) -> None:
     assert (wrong.status, wrong.json["errors"][0]["field"]) == (422, "prices.0.gateway")
 
 
-def test_a_list_of_before_gateways_had_prices_is_read(api: Api) -> None:
+def test_a_list_from_before_prices_of_gateways_can_be_read(api: Api) -> None:
     row = api.services.prices()._prices._model
     row("prices", "list", body='{"currency":"EUR","prices":{"7":"2"}}').save()
     assert api.get("/api/prices/").json["prices"] == [{"prefix": "+7", "price": "2", "gateway": None}]

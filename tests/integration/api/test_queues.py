@@ -1,4 +1,4 @@
-"""/api/queues/, /api/dead-letters/ and /api/gateway/: what the person on call looks at and does."""
+"""/api/queues/, /api/dead-letters/ and /api/gateway/: what the person on call needs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def _dead_letters(campaign: Campaign) -> list[dict]:
     return list(reply.json["rows"])
 
 
-def test_queues_say_how_much_they_hold(api: Api) -> None:
-    """All six, with what is delayed apart from what can be had."""
+def test_the_depths_of_all_queues_are_returned(api: Api) -> None:
+    """All six, with delayed messages counted separately."""
     api.services.queues["dispatch"].send(["{}"], delay=60)
     api.services.queues["send-dead"].send(["a", "b"])
     rows = {row.pop("name"): row for row in api.get("/api/queues/").json["rows"]}
@@ -37,8 +37,8 @@ def test_queues_say_how_much_they_hold(api: Api) -> None:
     }
 
 
-def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
-    """And looking at it does not hide it from the next look."""
+def test_a_dead_letter_has_its_message_and_reason(campaign: Campaign) -> None:
+    """Expects a second look to find it, too."""
     mailing_id = campaign.give_up(2)
     for _ in range(2):
         letters = _dead_letters(campaign)
@@ -50,7 +50,7 @@ def test_a_dead_letter_says_which_message_and_why(campaign: Campaign) -> None:
 
 
 def test_names_of_mailings_take_one_call(campaign: Campaign) -> None:
-    """Expects as many reads for failed messages of one mailing as of three, and none of a mailing that is gone."""
+    """Expects as many reads for failed messages of one mailing as of three, and none for a deleted mailing."""
     asked: list[str] = []
     counts = []
     for number in range(3):
@@ -67,7 +67,7 @@ def test_names_of_mailings_take_one_call(campaign: Campaign) -> None:
 
 
 def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
-    """The finished mailing goes on with them alone, each with new attempts, and finishes again."""
+    """Expects the finished mailing to go on with them alone, each with new attempts, and to finish again."""
     mailing_id = campaign.give_up(3)
     calls = campaign.simulation.gateway.calls()
     reply = campaign.api.post("/api/dead-letters/redrive", {})
@@ -81,7 +81,7 @@ def test_all_dead_letters_are_put_back(campaign: Campaign) -> None:
 
 
 def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> None:
-    """Named by its id; one that is not there is told."""
+    """Expects them to be named by id, and an unknown id to be reported."""
     mailing_id = campaign.give_up(3)
     chosen, *others = _dead_letters(campaign)
     reply = campaign.api.post("/api/dead-letters/redrive", {"ids": [chosen["id"], "no-such-letter"]})
@@ -94,7 +94,7 @@ def test_one_dead_letter_is_put_back_and_the_others_stay(campaign: Campaign) -> 
 
 
 def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign) -> None:
-    """`retry` put the messages back before; nobody is called again."""
+    """`retry` put its message back before; expects no second call."""
     mailing_id = campaign.give_up(3)
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     campaign.finish(mailing_id)
@@ -106,8 +106,8 @@ def test_a_letter_whose_message_was_sent_meanwhile_is_removed(campaign: Campaign
     assert len(campaign.simulation.gateway.log) == calls
 
 
-def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> None:
-    """The letters stay, and the answer says why."""
+def test_nothing_is_put_back_after_the_window_has_closed(campaign: Campaign) -> None:
+    """Expects the dead letters to stay, and the answer to say why."""
     campaign.give_up(3)
     campaign.simulation.run_quietly_for(25 * 3600)
     answer = campaign.api.post("/api/dead-letters/redrive", {}).json
@@ -116,8 +116,8 @@ def test_nothing_is_put_back_once_the_window_is_closed(campaign: Campaign) -> No
     assert len(_dead_letters(campaign)) == 3
 
 
-def test_who_opted_out_meanwhile_is_skipped(campaign: Campaign) -> None:
-    """A redrive checks again what delivery checks."""
+def test_clients_who_opted_out_meanwhile_are_skipped(campaign: Campaign) -> None:
+    """A redrive checks the same as delivery."""
     mailing_id = campaign.give_up(1)
     (letter,) = _dead_letters(campaign)
     campaign.api.patch(f"/api/clients/{letter['client']}/", {"opted_out": True})
@@ -126,8 +126,8 @@ def test_who_opted_out_meanwhile_is_skipped(campaign: Campaign) -> None:
     assert campaign.api.get(f"/api/messages/{letter['message']}/").json["status"] == "skipped"
 
 
-def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
-    """It is shown as it is."""
+def test_a_letter_that_is_not_ours_can_only_be_discarded(campaign: Campaign) -> None:
+    """Expects it to be shown as it is."""
     campaign.simulation.services.queues["send-dead"].send(["poison", json.dumps({"mailing_id": 1})])
     letters = _dead_letters(campaign)
     assert {letter["body"] for letter in letters} == {"poison", '{"mailing_id": 1}'}
@@ -140,8 +140,8 @@ def test_what_is_none_of_ours_can_only_be_discarded(campaign: Campaign) -> None:
     assert campaign.api.post("/api/dead-letters/discard", {"ids": ids}).json == {"discarded": 1, "missing": 1}
 
 
-def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
-    """Nothing is sent meanwhile, and no attempt is used up; who did it is said."""
+def test_the_gateway_can_be_held_and_released(campaign: Campaign) -> None:
+    """Expects nothing to be sent meanwhile, no attempt to be used up, and the user to be named."""
     campaign.add_clients(5)
     held = campaign.api.post("/api/gateway/hold", {}).json
     assert (held["circuit"], held["changed_by"]) == ("held", "admin")
@@ -155,7 +155,7 @@ def test_the_gateway_can_be_held_and_let_go(campaign: Campaign) -> None:
 
 
 def test_the_rate_is_set(api: Api) -> None:
-    """A number of messages a second, or null; nothing else. What is absent stays."""
+    """Expects only a number of messages a second, or null; without the field nothing changes."""
     assert api.get("/api/gateway/").json["rate"] is None
     assert api.patch("/api/gateway/", {"rate": 30}).json["rate"] == 30
     assert api.patch("/api/gateway/", {"rate": None}).json["rate"] is None
@@ -165,8 +165,8 @@ def test_the_rate_is_set(api: Api) -> None:
     assert api.patch("/api/gateway/", {}).json["rate"] == 30
 
 
-def test_who_changed_the_gateway_is_told(api: Api) -> None:
-    """The newest first, from what to what and why; what changes nothing is not told."""
+def test_changes_of_the_gateway_are_listed(api: Api) -> None:
+    """Expects the newest first, with old and new value and reason; what changes nothing is not listed."""
     api.patch("/api/gateway", {"rate": 30})
     api.patch("/api/gateway", {"rate": 30})
     api.sign_in_as(Role.OPERATOR)
@@ -184,8 +184,8 @@ def test_who_changed_the_gateway_is_told(api: Api) -> None:
     assert page["rows"][0]["at"] == "2026-03-02T09:01:00.000Z"
 
 
-def test_the_trail_of_changes_has_pages(api: Api) -> None:
-    """All of them, each once."""
+def test_the_list_of_changes_has_pages(api: Api) -> None:
+    """Expects each change once."""
     for rate in range(1, 6):
         api.patch("/api/gateway", {"rate": rate})
     first = api.get("/api/gateway/changes", query={"limit": 3}).json
@@ -194,8 +194,8 @@ def test_the_trail_of_changes_has_pages(api: Api) -> None:
     assert second["next"] is None
 
 
-def test_the_circuit_that_opens_and_closes_by_itself_is_told(campaign: Campaign) -> None:
-    """By nobody, with what the gateway answered last."""
+def test_the_circuits_own_changes_are_listed(campaign: Campaign) -> None:
+    """Expects no user, and the gateway's last answer."""
     campaign.simulation.gateway.script = lambda gateway_id, nth: OK if nth > 2 else BROKEN
     campaign.add_clients(10)
     campaign.finish(campaign.order())
@@ -207,8 +207,8 @@ def test_the_circuit_that_opens_and_closes_by_itself_is_told(campaign: Campaign)
     assert (rows[-1]["reason"], rows[-1]["reason_code"], rows[-1]["reason_detail"]) == ("HTTP 500", "http", "500")
 
 
-def test_a_reason_that_is_no_line_is_refused(api: Api) -> None:
-    """By its field, and nothing changes."""
+def test_an_invalid_reason_is_refused(api: Api) -> None:
+    """Expects the field to be named, and nothing to change."""
     for wrong in ("x" * 201, "a\nb", 1):
         assert api.post("/api/gateway/hold", {"reason": wrong}).errors.keys() == {"reason"}
     assert api.get("/api/gateway").json["circuit"] == "closed"

@@ -1,4 +1,5 @@
-"""The rate of a mailing is of the time in which it could send: without its pauses, and without those of all sending."""
+"""The rate of a mailing counts the time in which it could send: without its pauses, and without those of all
+sending."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def stats(campaign: Campaign, mailing_id: str) -> dict[str, Any]:
 
 
 def hold(campaign: Campaign, seconds: float) -> timedelta:
-    """Pause all sending for so long; answers for how long it was."""
+    """Pause all sending for so long; returns how long it was."""
     began = campaign.simulation.clock.now()
     assert campaign.api.post("/api/gateway/hold", {}).status == 200
     campaign.simulation.run_for(seconds)
@@ -43,7 +44,7 @@ def hold(campaign: Campaign, seconds: float) -> timedelta:
 
 
 def rate_without(told: dict[str, Any], still: timedelta) -> float:
-    """What was sent a second between the first and the last, but for so much of that time."""
+    """Messages a second between the first and the last, without so much of that time."""
     first, last = (datetime.fromisoformat(told[name]) for name in ("first_sent_at", "last_sent_at"))
     return round((told["by_status"]["sent"] - 1) / (last - first - still).total_seconds(), 3)
 
@@ -52,8 +53,8 @@ def read(campaign: Campaign, mailing_id: str) -> Mailing:
     return campaign.simulation.services.mailings.get(mailing_id)
 
 
-def test_a_pause_of_all_sending_is_no_part_of_an_ended_mailings_rate(campaign: Campaign, mailing_id: str) -> None:
-    """Expects that of the time in which it was sent, and the same after later pauses and without the trail."""
+def test_a_pause_of_all_sending_does_not_lower_the_rate(campaign: Campaign, mailing_id: str) -> None:
+    """Expects the rate over the time of sending, and the same after later pauses and without the list of changes."""
     still = hold(campaign, 60)
     campaign.finish(mailing_id)
     told = stats(campaign, mailing_id)
@@ -69,9 +70,9 @@ def forget_the_trail(campaign: Campaign) -> None:
         row.delete()
 
 
-def test_a_pause_within_a_pause_counts_once(campaign: Campaign, mailing_id: str) -> None:
-    """Expects a mailing that is paused while all sending is, and resumed later, to have stood still from the first to
-    the last of it."""
+def test_overlapping_pauses_count_once(campaign: Campaign, mailing_id: str) -> None:
+    """Expects a mailing that is paused during a pause of all sending, and resumed later, to have stood still
+    throughout."""
     path, began = f"/api/mailing/{mailing_id}", campaign.simulation.clock.now()
     campaign.api.post("/api/gateway/hold", {})
     campaign.simulation.run_for(20)
@@ -86,8 +87,8 @@ def test_a_pause_within_a_pause_counts_once(campaign: Campaign, mailing_id: str)
     assert told["rate"] == rate_without(told, still)
 
 
-def test_a_mailing_that_is_retried_keeps_what_its_first_end_knew(campaign: Campaign) -> None:
-    """Expects the stops of both lives, and the days between them, to be no part of its rate."""
+def test_a_retried_mailing_keeps_the_stops_of_its_first_run(campaign: Campaign) -> None:
+    """Expects neither the stops of both runs nor the days between them to lower its rate."""
     campaign.add_clients(PEOPLE)
     places: dict[int, int] = {}  # ids are drawn; which message gets which answer is not
     campaign.simulation.gateway.script = lambda gateway_id, nth: (
@@ -113,8 +114,8 @@ def test_a_mailing_that_is_retried_keeps_what_its_first_end_knew(campaign: Campa
     assert len(read(campaign, mailing_id).stops) == 2
 
 
-def test_while_all_sending_is_paused_a_running_mailing_has_no_rate(campaign: Campaign, mailing_id: str) -> None:
-    """Expects neither rate nor time left, and those of the seconds after it as soon as it goes on."""
+def test_a_running_mailing_has_no_rate_while_all_sending_is_paused(campaign: Campaign, mailing_id: str) -> None:
+    """Expects neither rate nor time left, and then those of the seconds after the pause."""
     before = stats(campaign, mailing_id)
     assert before["rate"] == pytest.approx(RATE / 1.1, abs=0.3)
     campaign.api.post("/api/gateway/hold", {})
@@ -129,8 +130,8 @@ def test_while_all_sending_is_paused_a_running_mailing_has_no_rate(campaign: Cam
     assert told["seconds_left"] == pytest.approx(told["result"]["open"] / told["rate"], abs=1)
 
 
-def test_of_several_gateways_one_that_is_held_is_no_pause_for_all() -> None:
-    """Expects that only of a mailing which goes to that one."""
+def test_holding_one_of_several_gateways_is_no_pause_for_all() -> None:
+    """Expects it to be one only for a mailing that names that gateway."""
     with new_campaign(several=True) as campaign:
         campaign.add_clients(PEOPLE)
         both, one = campaign.order(rate_limit=RATE), campaign.order(rate_limit=RATE, gateway="other")
@@ -155,8 +156,8 @@ def test_of_several_gateways_one_that_is_held_is_no_pause_for_all() -> None:
         assert (since < began, until) == (True, stopped)
 
 
-def test_a_mailing_without_a_stop_reads_no_trail(campaign: Campaign) -> None:
-    """Expects earlier pauses and another rate of the gateway to cost it nothing, and to leave nothing with it."""
+def test_a_mailing_without_a_stop_reads_no_list_of_changes(campaign: Campaign) -> None:
+    """Expects earlier pauses and another rate of the gateway to cost it nothing, and to be stored nowhere in it."""
     campaign.add_clients(PEOPLE)
     hold(campaign, 5)
     mailing_id = campaign.order(rate_limit=RATE)
@@ -174,7 +175,7 @@ def test_a_mailing_without_a_stop_reads_no_trail(campaign: Campaign) -> None:
 
 
 def queries(campaign: Campaign) -> list[bytes]:
-    """What the tables are asked for from now on."""
+    """The queries of tables from now on."""
     asked: list[bytes] = []
     before = campaign.simulation.aws.before
 

@@ -19,14 +19,14 @@ def upload(api: Api, text: str = FILE, path: str = "", **query: str) -> Reply:
 
 
 def uploaded(campaign: Campaign) -> str:
-    """The id of a file that is read."""
+    """The id of a file that was read."""
     made = upload(campaign.api, file_name="Codes.csv")
     campaign.simulation.run_for(10)
     return made.json["id"]
 
 
-def test_a_file_is_read_as_an_import_is(campaign: Campaign) -> None:
-    """Expects every column that is no field to be a value, rejected rows to be told, and no client."""
+def test_a_file_is_read_like_an_import(campaign: Campaign) -> None:
+    """Expects every column that is no field to be a value, rejected rows to be reported, and no new client."""
     api = campaign.api
     found = api.get(f"/api/clients/imports/{uploaded(campaign)}").json
     assert found["for_mailing"] is True
@@ -45,7 +45,7 @@ def test_a_file_is_read_as_an_import_is(campaign: Campaign) -> None:
 
 
 def test_a_file_is_checked_first_or_held(campaign: Campaign) -> None:
-    """Expects a dry run to say which column is what, and a held file to be no file before it is started."""
+    """Expects a dry run to say what each column is, and a held file not to count before it is started."""
     api = campaign.api
     checked = upload(api, path="/check", column="language:Plan").json  # of the two rows the second
     assert (checked["accepted"], checked["columns"]["Plan"]) == (1, "language")
@@ -86,14 +86,14 @@ def test_a_mailing_names_its_file(campaign: Campaign) -> None:
         ({"recipients": 5}, "clients.recipients"),
     ],
 )
-def test_a_file_that_is_none_is_refused(api: Api, clients: dict[str, object], field: str) -> None:
+def test_an_invalid_file_is_refused(api: Api, clients: dict[str, object], field: str) -> None:
     for path in ("/api/mailing", "/api/mailing/preview"):
         refused = api.post(path, {"text": "Hi", "clients": clients, **WINDOW})
         assert refused.status == 422, refused.text
         assert [one["field"] for one in refused.json["errors"]] == [field]
 
 
-def test_no_saved_group_has_a_file(campaign: Campaign) -> None:
+def test_a_saved_segment_cannot_have_a_file(campaign: Campaign) -> None:
     segment = {"name": "Codes", "clients": {"recipients": uploaded(campaign)}}
     refused = campaign.api.post("/api/segments", segment)
     assert (refused.status, refused.json["errors"][0]["field"]) == (422, "clients.recipients")

@@ -1,4 +1,4 @@
-"""/api/replies/ and the webhooks that fill it, as callers and gateways see them."""
+"""/api/replies/ and the webhooks that fill it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/api/segments/: segments that are kept under names."""
+"""/api/segments/: saved segments."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def saved(api: Api, name: str = "Old friends", **clients: Any) -> dict[str, Any]
     return made
 
 
-def test_what_was_saved_goes_with_a_mailing(api: Api) -> None:
-    """Expects the answer's `clients` to be just what a mailing takes."""
+def test_a_saved_segment_can_be_used_in_a_mailing(api: Api) -> None:
+    """Expects `clients` in the answer to be just what a mailing accepts."""
     made = saved(api)
     read = api.get(f"/api/segments/{made['id']}/").json
     assert read == made
@@ -50,13 +50,13 @@ def test_they_are_listed_by_name_changed_and_deleted(api: Api) -> None:
     assert [one["id"] for one in api.get("/api/segments/").json["rows"]] == [second["id"]]
 
 
-def test_a_name_is_there_once(api: Api) -> None:
+def test_a_name_can_be_used_once(api: Api) -> None:
     saved(api, "Old  friends")
     answer = api.post("/api/segments/", {"name": " OLD  FRIENDS ", "clients": {}})
     assert (answer.status, answer.json["code"]) == (409, "segment_name_taken")
 
 
-def test_there_are_only_so_many(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_their_number_is_limited(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "MOST_SEGMENTS", 2)
     saved(api, "a"), saved(api, "b")
     answer = api.post("/api/segments/", {"name": "c", "clients": {}})
@@ -74,7 +74,7 @@ def test_there_are_only_so_many(api: Api, monkeypatch: pytest.MonkeyPatch) -> No
         ({"name": "x", "clients": {"filter": {"any": [{"tag": 5}]}}}, "clients.filter.any.0.tag"),
     ],
 )
-def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str) -> None:
+def test_wrong_fields_are_named(api: Api, body: dict[str, Any], field: str) -> None:
     answer = api.post("/api/segments/", body)
     assert answer.status == 422, answer.text
     assert [one["field"] for one in answer.json["errors"]] == [field]
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_named(api: Api, body: dict[str, Any], field: str) -> N
 
 
 @pytest.mark.parametrize("segment_id", ["x", "0" * 20, "0" * 21, "..", "%2e"])
-def test_an_id_that_is_none_is_not_found(api: Api, segment_id: str) -> None:
+def test_an_unknown_id_is_not_found(api: Api, segment_id: str) -> None:
     assert api.get(f"/api/segments/{segment_id}/").status == 404
 
 
@@ -92,8 +92,8 @@ def mailing_to(segment_id: str, **more: Any) -> dict[str, Any]:
     )
 
 
-def test_a_mailing_can_name_one_and_has_a_copy(api: Api) -> None:
-    """Expects what it had then, also for a request that is repeated, whatever becomes of the segment."""
+def test_a_mailing_that_names_one_gets_a_copy(api: Api) -> None:
+    """Expects its conditions of that time, also for a repeated request, whatever happens to the segment."""
     made = saved(api)
     body = mailing_to(made["id"])
     first = api.post("/api/mailing", body, headers={"Idempotency-Key": "once"})
@@ -126,7 +126,7 @@ def test_a_preview_and_another_segment_can_name_one(api: Api) -> None:
         ({"segment": "0" * 20, "tag": "x"}, "not_a_segment"),
     ],
 )
-def test_a_segment_that_is_not_there_is_named(api: Api, clients: dict[str, Any], code: str) -> None:
+def test_a_segment_that_does_not_exist_is_reported(api: Api, clients: dict[str, Any], code: str) -> None:
     """Expects the field's path, wherever a mailing is written."""
     body = MailingBodyFactory(clients=clients, start_time="2099-01-01T00:00Z", end_time="2099-01-02T00:00Z")
     for path in ("/api/mailing", "/api/mailing/preview/"):
@@ -137,8 +137,8 @@ def test_a_segment_that_is_not_there_is_named(api: Api, clients: dict[str, Any],
         )
 
 
-def test_a_segment_goes_alone(api: Api) -> None:
-    """Expects a refusal of whatever would narrow it."""
+def test_a_saved_segment_cannot_be_combined(api: Api) -> None:
+    """Expects a refusal of anything that would narrow it."""
     made = saved(api)
     for more in ({"tag": "x"}, {"operator": "916"}, {"filter": {"tag": "x"}}, {"recipients": "01J" + "0" * 23}):
         answer = api.post("/api/mailing", mailing_to(made["id"], **more))

@@ -36,7 +36,7 @@ def troubled(campaign: Campaign) -> str:
 
 
 def _with_trouble(campaign: Campaign) -> tuple[str, datetime]:
-    """The id of such a mailing, and when it had ended."""
+    """The id of such a mailing, and when it ended."""
     places: dict[int, int] = {}  # ids are drawn; which message gets which answer is not
 
     def script(gateway_id: int, nth: int) -> Answer:
@@ -82,8 +82,8 @@ def test_statistics_of_a_finished_mailing_equal_a_recount(campaign: Campaign, tr
     assert stats["rate"] == round((len(sent) - 1) / (sent[-1] - sent[0]).total_seconds(), 3)
 
 
-def test_running_counters_come_to_what_the_recount_says(campaign: Campaign, troubled: str) -> None:
-    """Expects the counters that senders and dispatch keep to equal those of the recount, reasons and hours included."""
+def test_running_counters_equal_the_recount(campaign: Campaign, troubled: str) -> None:
+    """Expects this of the counters that senders and dispatch keep, reasons and hours included."""
     mailings = campaign.simulation.services.mailings._mailings
     running = running_counters_of(mailings._parts(troubled)).by_name
     lately = [name for name in running if name.startswith(LATELY)]
@@ -92,7 +92,7 @@ def test_running_counters_come_to_what_the_recount_says(campaign: Campaign, trou
 
 
 def test_messages_are_counted_by_the_hour(campaign: Campaign) -> None:
-    """Expects a mailing over two hours to show both, adding up to what was sent."""
+    """Expects a mailing over two hours to have both, with the right sum."""
     campaign.add_clients(60)
     mailing_id = campaign.order(starts_in=timedelta(minutes=59, seconds=30), rate_limit=1)
     campaign.finish(mailing_id, limit=7200)
@@ -115,8 +115,8 @@ def test_statistics_follow_a_running_mailing(campaign: Campaign) -> None:
     assert "2026-03-02T09:00:00" < stats["first_sent_at"] <= stats["last_sent_at"] < "2026-03-02T09:00:21"
 
 
-def test_a_retried_mailing_is_counted_anew(campaign: Campaign, troubled: str) -> None:
-    """Expects the reasons of what failed to be gone once it was sent after all."""
+def test_a_retried_mailing_is_counted_again(campaign: Campaign, troubled: str) -> None:
+    """Expects the reasons of failed messages to be gone once they were sent after all."""
     failed = _stats(campaign.api, troubled)["by_status"]["failed"]
     assert failed
     assert campaign.api.post(f"/api/mailing/{troubled}/retry", {"unknown": True}).status == 200
@@ -128,7 +128,7 @@ def test_a_retried_mailing_is_counted_anew(campaign: Campaign, troubled: str) ->
 
 
 def test_the_overview_groups_all_mailings_by_status(campaign: Campaign, troubled: str) -> None:
-    """Expects mailings and messages of every status, ended, running, waiting and cancelled ones alike."""
+    """Expects every status: ended, running, waiting and cancelled ones alike."""
     api = campaign.api
     scheduled = campaign.order(starts_in=timedelta(days=1), lasts=timedelta(days=1))
     cancelled, running = (campaign.order(rate_limit=1, lasts=timedelta(hours=5)) for _ in range(2))
@@ -153,7 +153,7 @@ def test_the_overview_groups_all_mailings_by_status(campaign: Campaign, troubled
 
 
 def test_a_lying_gateway_does_not_multiply_the_counters(campaign: Campaign) -> None:
-    """Expects answers with ever different codes to be one reason."""
+    """Expects answers with ever different codes to count as one reason."""
     codes = iter(range(1000, 100000))
     campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(
         Outcome.REFUSED, Cause(Reason.GATEWAY_CODE, str(next(codes))), 200
@@ -179,8 +179,8 @@ def test_statistics_read_no_rows(campaign: Campaign) -> None:
     assert not any("Scan" in operation or of_ledger for operation, of_ledger in costs[0])
 
 
-def test_statistics_of_no_mailing_are_not_found(api: Api) -> None:
-    """Expects 404, and an overview of nothing while there is nothing."""
+def test_statistics_of_an_unknown_mailing_are_not_found(api: Api) -> None:
+    """Expects 404, and an overview of zeros in an empty service."""
     assert api.get("/api/mailing/01KJPWD6M099CBF4EZDBRXGRED/stats").status == 404
     assert api.get("/api/mailing/1/stats").status == 404
     overview = api.get("/api/mailing/stats").json
@@ -188,8 +188,8 @@ def test_statistics_of_no_mailing_are_not_found(api: Api) -> None:
 
 
 @pytest.mark.parametrize("text", ["{{words}}", "x" * 161])
-def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, text: str) -> None:
-    """Expects just what the gateway was given and accepted, before and after the recount, by day."""
+def test_sms_parts_are_those_of_sent_texts(campaign: Campaign, text: str) -> None:
+    """Expects what the gateway was given and accepted, before and after the recount, by day."""
     for number, length in enumerate((10, 160, 161, 1000)):
         campaign.add_clients(1, attributes={"words": "y" * length}, tag="vip", phone_number=f"+7916000000{number}")
     campaign.add_clients(2)  # who get nothing of a personal text
@@ -207,8 +207,9 @@ def test_sms_parts_are_those_of_the_texts_that_were_sent(campaign: Campaign, tex
     assert state.mailing.final
 
 
-def test_the_result_is_told_in_values(campaign: Campaign, troubled: str) -> None:
-    """Expects people who add up, the reason of most who missed it, what helps, and the rate of now while it runs."""
+def test_the_result_is_returned_as_values(campaign: Campaign, troubled: str) -> None:
+    """Expects people that add up, the main reason for a missing message, what helps, and the present rate while it
+    runs."""
     result = _stats(campaign.api, troubled)["result"]
     counted = [result[name] for name in ("got", "missed", "unknown", "open")]
     assert (sum(counted), result["open"], result["standing"]) == (result["total"], 0, "partly")

@@ -1,4 +1,4 @@
-"""Clients with several tags, as the callers of the API see them: in requests and answers, lists, files and mailings."""
+"""Clients with several tags in the API: in requests and answers, lists, files and mailings."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _tags(api: Api) -> dict[str, list[str]]:
         ({"tags": []}, []),
     ],
 )
-def test_a_client_has_the_tags_that_a_request_says(api: Api, given: dict[str, object], tags: list[str]) -> None:
-    """Expects both fields in the answer, the first tag in the one there has always been, and the same by PUT."""
+def test_a_client_gets_the_tags_of_a_request(api: Api, given: dict[str, object], tags: list[str]) -> None:
+    """Expects both fields in the answer, the first tag in the older one, and the same by PUT."""
     client = _created(api, **given)
     assert (client["tags"], client["tag"]) == (tags, (tags or [""])[0])
     other = _created(api, tags=["x", "y", "z"])
@@ -70,7 +70,7 @@ def test_a_client_has_the_tags_that_a_request_says(api: Api, given: dict[str, ob
         ({"tags": []}, []),
     ],
 )
-def test_a_patch_sets_all_tags_or_leaves_them(api: Api, change: dict[str, object], tags: list[str]) -> None:
+def test_a_patch_sets_all_tags_or_none(api: Api, change: dict[str, object], tags: list[str]) -> None:
     client = _created(api, tags=["vip", "new"])
     assert api.patch(f"/api/clients/{client['id']}", change).json["tags"] == tags
     for tag in ("vip", "new", "gold"):
@@ -98,8 +98,8 @@ def test_wrong_tags_are_refused_by_their_field(api: Api, given: dict[str, object
     assert (reply.status, list(reply.errors)) == (422, [field])
 
 
-def test_a_list_has_everybody_once_who_has_any_of_the_tags(api: Api) -> None:
-    """Expects the total to say whether it is exact, on all pages."""
+def test_a_list_has_everybody_with_any_of_the_tags_once(api: Api) -> None:
+    """Expects all pages to say whether the total is exact."""
     both = _created(api, tags=["vip", "new"])
     ids = {both["id"], _created(api, tags=["x", "new"])["id"], _created(api, tag="vip")["id"]}
     rows: list[dict[str, Any]] = []
@@ -118,7 +118,7 @@ def test_a_list_has_everybody_once_who_has_any_of_the_tags(api: Api) -> None:
 
 
 def test_a_mailing_to_several_tags_reaches_everybody_once(campaign: Campaign) -> None:
-    """Expects the preview to count them once too, or to say that it counts people with each of the tags."""
+    """Expects the preview to count them once, or to say that it counts the people of each tag."""
     for tags in [["vip", "new", "x"]] * 3 + [["y", "new"]] * 2 + [["alone"]]:
         _created(campaign.api, tags=tags)
     mailing = {"clients": {"tag": ["new", "vip"]}}
@@ -152,7 +152,7 @@ def test_a_mailing_to_several_tags_reaches_everybody_once(campaign: Campaign) ->
     ],
 )
 def test_a_row_of_a_file_sets_all_tags(campaign: Campaign, header: str, cell: str, tags: list[str]) -> None:
-    """Of an existing client too, unless it says nothing of them."""
+    """Expects this of an existing client too, unless the row has no tags."""
     client = _created(campaign.api, tags=["old", "older"])
     number = client["phone_number"]
     found = _imported(campaign, f"phone_number,{header}\n{number},{cell}\n")
@@ -161,7 +161,7 @@ def test_a_row_of_a_file_sets_all_tags(campaign: Campaign, header: str, cell: st
     assert (found["unchanged"], found["changed"]) == (1, 0)
 
 
-def test_wrong_tags_of_a_row_are_told_by_their_column(api: Api) -> None:
+def test_wrong_tags_in_a_row_are_reported_with_their_column(api: Api) -> None:
     text = f"phone_number,tag,tags\n+79160000001,x,vip;new\n+79160000002,,vip;{'x' * 65}\n+79160000003,a\x01b,\n"
     reply = _upload(api, text, "/api/clients/imports/check")
     assert [(one["field"], one["value"][:8]) for one in reply.json["errors"]] == [
@@ -171,7 +171,7 @@ def test_wrong_tags_of_a_row_are_told_by_their_column(api: Api) -> None:
     ]
 
 
-def test_tags_of_other_programs_are_imported(campaign: Campaign) -> None:
+def test_tags_are_imported_from_other_programs(campaign: Campaign) -> None:
     """As JSON lines, and as listmonk has them among its attributes."""
     _imported(campaign, '{"phone_number": "+79160000001", "tags": ["vip", "new"]}\n')
     _imported(
@@ -183,7 +183,7 @@ def test_tags_of_other_programs_are_imported(campaign: Campaign) -> None:
 
 
 def test_an_export_with_several_tags_can_be_imported_again(campaign: Campaign) -> None:
-    """Expects a column with the first tag and one with all, and nothing to change by it."""
+    """Expects a column with the first tag and one with all, and no change."""
     kinds = [["vip", "new"], ["=1+1", "-x"], ["'quoted", "b"], ["a;b", "c,d", "e|f"], ['"x"', "y"], ["[z"], []]
     for tags in kinds:
         _created(campaign.api, tags=tags)

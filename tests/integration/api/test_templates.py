@@ -1,4 +1,4 @@
-"""/api/templates/, and mailings that are made from templates, as callers see them."""
+"""/api/templates/, and mailings that are made from templates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_template_is_created_and_read(api: Api) -> None:
     }
 
 
-def test_a_change_is_the_next_version_and_the_earlier_ones_stay(api: Api) -> None:
+def test_a_change_makes_the_next_version_and_keeps_the_earlier_ones(api: Api) -> None:
     made = create(api, texts=TEXTS)
     path = f"/api/templates/{made['id']}"
     changed = api.put(path, {"name": "Order is here", "text": "Hello", "version": 1})
@@ -69,8 +69,9 @@ def test_a_change_of_an_older_version_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize("same", ["Order has come", "ORDER HAS COME", " Order has come "])
-def test_a_name_belongs_to_one_template(api: Api, same: str) -> None:
-    """Expects it to be taken in any case, by a new template and by a change; and to be free for its own."""
+def test_a_name_can_be_used_by_one_template(api: Api, same: str) -> None:
+    """Expects it to be taken in upper and lower case, for new templates and for changes, but not for its own
+    template."""
     made = create(api)
     refused = api.post("/api/templates", {"name": same, "text": "Hello"})
     assert (refused.status, refused.json["code"]) == (409, "template_name_taken")
@@ -121,14 +122,14 @@ def test_the_versions_of_a_template_have_pages(api: Api) -> None:
         ({"version": 1}, "version"),
     ],
 )
-def test_what_is_wrong_is_told_by_its_path(api: Api, body: dict[str, Any], field: str) -> None:
+def test_wrong_fields_are_reported_with_their_path(api: Api, body: dict[str, Any], field: str) -> None:
     refused = api.post("/api/templates", {"name": "Name", "text": "Hello", **body})
     assert (refused.status, list(refused.errors)) == (422, [field])
     assert api.get("/api/templates").json["rows"] == []
 
 
-def test_a_mailing_gets_a_copy_of_the_newest_version_or_of_another(api: Api) -> None:
-    """Expects its texts to stay as they were, whatever becomes of the template."""
+def test_a_mailing_gets_a_copy_of_the_newest_or_a_named_version(api: Api) -> None:
+    """Expects its texts to stay, whatever happens to the template."""
     made = create(api, texts=TEXTS)
     path = f"/api/templates/{made['id']}"
     newest = api.post("/api/mailing", ordered(template={"id": made["id"]}))
@@ -144,7 +145,7 @@ def test_a_mailing_gets_a_copy_of_the_newest_version_or_of_another(api: Api) -> 
     assert api.get(f"/api/mailing/{newest.json['id']}").json == newest.json
 
 
-def test_a_deleted_template_can_be_read_and_nothing_else(api: Api) -> None:
+def test_a_deleted_template_can_only_be_read(api: Api) -> None:
     made = create(api)
     path = f"/api/templates/{made['id']}"
     assert api.delete(path).status == 204
@@ -173,7 +174,7 @@ def test_a_deleted_template_can_be_read_and_nothing_else(api: Api) -> None:
     ],
 )
 def test_a_mailing_has_either_a_text_or_a_template(api: Api, fields: dict[str, Any], wrong: dict[str, str]) -> None:
-    """Expects each path that takes a mailing to say what is wrong."""
+    """Expects every route that accepts a mailing to say what is wrong."""
     made = create(api)
     if (fields.get("template") or {}).get("id") == "NEWEST":
         fields = {**fields, "template": {**fields["template"], "id": made["id"]}}
@@ -185,8 +186,8 @@ def test_a_mailing_has_either_a_text_or_a_template(api: Api, fields: dict[str, A
     assert api.get("/api/mailing").json["rows"] == []
 
 
-def test_another_text_is_no_more_from_the_template(api: Api) -> None:
-    """Expects the link to stay as long as the text does, and a change to take another template."""
+def test_a_mailing_whose_text_changes_is_no_longer_from_the_template(api: Api) -> None:
+    """Expects the link to stay as long as the text does, and a change to be able to name another template."""
     made, other = create(api), create(api, "Another", "Hi")
     mailing = api.post("/api/mailing", ordered(template={"id": made["id"]})).json
     path = f"/api/mailing/{mailing['id']}"
@@ -200,8 +201,8 @@ def test_another_text_is_no_more_from_the_template(api: Api) -> None:
     assert api.patch(path, {"template": None}).json == put
 
 
-def test_a_repeated_request_answers_what_was_ordered_then(api: Api) -> None:
-    """Expects the text of the version that was the newest when the mailing was created."""
+def test_a_repeated_request_is_answered_with_the_first_text(api: Api) -> None:
+    """Expects the version that was the newest when the mailing was created."""
     made = create(api)
     body, headers = ordered(template={"id": made["id"]}), {"Idempotency-Key": "once"}
     first = api.post("/api/mailing", body, headers=headers)

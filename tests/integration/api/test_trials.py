@@ -1,4 +1,4 @@
-"""POST /api/gateway/test/: one test message, what was asked and what came of it."""
+"""POST /api/gateway/test/: one test message, with the request and its result."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def send(api: Api, key: str = "", **fields: str) -> Reply:
 
 
 def test_a_test_message_is_sent_and_the_answer_shown(api: Api, sent: list[Outgoing]) -> None:
-    """Expects whatever the gateway told, and nothing in the ledger or the statistics."""
+    """Expects the gateway's answer, and nothing in the ledger or the statistics."""
     api.aws.calls.clear()
     reply = send(api)
     assert reply.status == 200, reply.text
@@ -72,8 +72,8 @@ def test_a_test_message_is_sent_and_the_answer_shown(api: Api, sent: list[Outgoi
     assert [call for call in api.aws.calls if call.endswith(("UpdateItem", "PutItem"))] == ["dynamodb.UpdateItem"]
 
 
-def test_what_was_asked_is_shown_without_number_and_token() -> None:
-    """Of a gateway over HTTP that is not there."""
+def test_the_request_is_shown_without_number_and_token() -> None:
+    """For a gateway over HTTP that is not there."""
     given = {"gateway_url": "http://127.0.0.1:9", "gateway_token": "secret-token"}
     with new_api(**given) as api:
         tester = DirectTester(_only(HttpGateway(api.services.settings)), api.clock)
@@ -84,7 +84,7 @@ def test_what_was_asked_is_shown_without_number_and_token() -> None:
     assert "secret-token" not in told
 
 
-def test_the_log_names_no_number_and_no_text(api: Api) -> None:
+def test_the_log_has_neither_number_nor_text(api: Api) -> None:
     """Expects a record of it all the same."""
     with mock.patch.object(trials.logger, "info") as info:
         send(api, phone_number="+447700900001")
@@ -95,16 +95,16 @@ def test_the_log_names_no_number_and_no_text(api: Api) -> None:
     assert "Is this on?" not in everything
 
 
-def test_it_is_sent_though_sending_is_paused_which_is_told(api: Api, sent: list[Outgoing]) -> None:
-    """To see whether the gateway works again is what it is for."""
+def test_it_is_sent_even_if_sending_is_paused(api: Api, sent: list[Outgoing]) -> None:
+    """Expects the answer to say so: it is for finding out whether the gateway works again."""
     api.post("/api/gateway/hold/", {})
     assert send(api).json["circuit"] == "held"
     assert len(sent) == 1
     assert api.get("/api/gateway/").json["circuit"] == "held"
 
 
-def test_a_gateway_that_is_broken_changes_no_circuit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects the fault told as any attempt tells it."""
+def test_a_broken_gateway_does_not_change_the_circuit(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects the error as for any attempt."""
 
     def broken(message: Outgoing) -> Answer:
         raise RuntimeError(message.text)
@@ -119,8 +119,8 @@ def test_a_gateway_that_is_broken_changes_no_circuit(api: Api, monkeypatch: pyte
     assert api.get("/api/gateway/").json["circuit"] == "closed"
 
 
-def test_only_a_few_are_sent_in_a_minute(api: Api, sent: list[Outgoing]) -> None:
-    """Expects 429 with the seconds to wait, and the next minute to have its own."""
+def test_the_number_per_minute_is_limited(api: Api, sent: list[Outgoing]) -> None:
+    """Expects 429 with the seconds to wait, and the next minute to have its own limit."""
     assert [send(api).status for _ in range(MOST_A_MINUTE + 1)] == [200] * MOST_A_MINUTE + [429]
     refused = send(api)
     assert refused.headers["retry-after"] == "60"
@@ -130,7 +130,7 @@ def test_only_a_few_are_sent_in_a_minute(api: Api, sent: list[Outgoing]) -> None
 
 
 def test_a_repeated_request_sends_nothing(api: Api, sent: list[Outgoing]) -> None:
-    """Expects the same answer, for a day; and another message with the same key to be refused."""
+    """Expects the same answer for a day, and another message with the same key to be refused."""
     first, second = send(api, "a"), send(api, "a")
     assert first.text == second.text
     assert len(sent) == 1
@@ -141,7 +141,7 @@ def test_a_repeated_request_sends_nothing(api: Api, sent: list[Outgoing]) -> Non
     assert len(sent) == 3
 
 
-def test_a_request_whose_end_nobody_heard_sends_no_second_message(api: Api, sent: list[Outgoing]) -> None:
+def test_a_request_whose_end_is_unknown_sends_no_second_message(api: Api, sent: list[Outgoing]) -> None:
     """It may have been sent, so a person decides."""
     with mock.patch.object(TrialRepository, "end", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         send(api, "a")
@@ -151,7 +151,7 @@ def test_a_request_whose_end_nobody_heard_sends_no_second_message(api: Api, sent
 
 @pytest.mark.parametrize("wrong", [{"phone_number": "12"}, {"text": ""}, {"more": "x"}])
 def test_a_wrong_field_is_named(api: Api, wrong: dict[str, str]) -> None:
-    """And nothing is counted or sent."""
+    """Expects nothing to be counted or sent."""
     api.aws.calls.clear()
     assert list(send(api, **wrong).errors) == list(wrong)
     assert "dynamodb.UpdateItem" not in api.aws.calls
@@ -181,14 +181,14 @@ class Functions:
 
 @pytest.fixture
 def functions(api: Api) -> Iterator[Functions]:
-    """The API's function, which calls that of the sender."""
+    """The API's function, which calls the sender's function."""
     made = Functions(api)
     tester = LambdaTester("message-service-local-sender", lambda: made)
     with mock.patch.object(api.services.trials(), "_tester", tester):
         yield made
 
 
-def test_the_senders_function_sends_what_the_api_asks_for(api: Api, functions: Functions, sent: list[Outgoing]) -> None:
+def test_the_senders_function_sends_for_the_api(api: Api, functions: Functions, sent: list[Outgoing]) -> None:
     """Expects the very answer that the gateway gave there."""
     del functions
     told = send(api).json
@@ -196,10 +196,10 @@ def test_the_senders_function_sends_what_the_api_asks_for(api: Api, functions: F
 
 
 @pytest.mark.parametrize("failure", ["function", ReadTimeoutError(endpoint_url="x")])
-def test_a_function_that_is_not_heard_of_may_have_sent_it(
+def test_a_function_without_an_answer_may_have_sent_it(
     api: Api, functions: Functions, failure: str | Exception
 ) -> None:
-    """Expects unknown, never a second try."""
+    """Expects `unknown`, and never a second try."""
     functions.failed = failure == "function"
     if isinstance(failure, Exception):
         functions.before = mock.Mock(side_effect=failure)
@@ -215,10 +215,10 @@ def test_a_function_that_is_not_heard_of_may_have_sent_it(
         ClientError({"Error": {"Code": "TooManyRequestsException", "Message": ""}}, "Invoke"),
     ],
 )
-def test_a_function_that_was_not_called_has_sent_nothing(
+def test_a_function_that_could_not_be_called_has_sent_nothing(
     api: Api, functions: Functions, sent: list[Outgoing], failure: Exception
 ) -> None:
-    """Expects 503, and the key to be good for another try."""
+    """Expects 503, and the key to work for another try."""
     functions.before = mock.Mock(side_effect=failure)
     assert send(api, "a").status == 503
     functions.before = lambda: None
@@ -226,7 +226,7 @@ def test_a_function_that_was_not_called_has_sent_nothing(
     assert len(sent) == 1
 
 
-def test_what_goes_through_lambda_is_what_was_told() -> None:
-    """Expects all fields to come back."""
+def test_all_fields_pass_through_lambda() -> None:
+    """Expects them unchanged."""
     trial = trials.Trial("t", "POST", Outcome.REFUSED, 5, Cause.http(400), 400, "no", "r", "1.0", 2)
     assert trials.Trial.of(json.loads(json.dumps(trial.stored()))) == trial

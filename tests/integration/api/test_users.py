@@ -1,4 +1,4 @@
-"""/api/users/ and tokens, as their callers see them."""
+"""/api/users/ and tokens."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _token(api: Api, user: dict) -> str:
 
 
 def test_a_created_user_signs_in(api: Api) -> None:
-    """Expects 201 without the password, where the user can be read, and a token that works."""
+    """Expects 201 without the password, the user's address, and a token that works."""
     body = UserBodyFactory(role="operator")
     reply = api.post("/api/users/", body)
     assert reply.status == 201
@@ -40,7 +40,7 @@ def test_both_schemes_of_the_header_work(api: Api, scheme: str) -> None:
     assert api.get("/api/clients", headers={"Authorization": f"{scheme} {api.token}"}).status == 200
 
 
-def test_a_name_is_taken_once(api: Api) -> None:
+def test_a_name_can_be_used_once(api: Api) -> None:
     """Expects 409 for the second user with a name."""
     body = _created(api)
     assert api.post("/api/users", body).status == 409
@@ -69,7 +69,7 @@ def test_a_wrong_field_is_named(api: Api, fields: dict, field: str) -> None:
 
 
 def test_a_role_is_changed_by_put_and_patch(api: Api) -> None:
-    """Expects the user's tokens to be revoked by it, since they carried the other role."""
+    """Expects the user's tokens to be revoked, since they had the other role."""
     user = _created(api)
     token = _token(api, user)
     assert api.patch(f"/api/users/{user['username']}", {"role": "admin"}).json["role"] == "admin"
@@ -79,7 +79,7 @@ def test_a_role_is_changed_by_put_and_patch(api: Api) -> None:
 
 
 def test_a_new_password_replaces_the_old_one(api: Api) -> None:
-    """Expects the old password and its tokens to be refused from then on."""
+    """Expects the old password and the user's tokens to be refused."""
     user = _created(api)
     token = _token(api, user)
     api.pass_time(seconds=1)
@@ -91,7 +91,7 @@ def test_a_new_password_replaces_the_old_one(api: Api) -> None:
 
 
 def test_people_change_their_own_password(api: Api) -> None:
-    """Expects the present one to be asked for, and an operator to need no admin."""
+    """Expects the present password to be required, and an operator to need no admin."""
     user = _created(api)
     token = _token(api, user)
     wrong = {"current_password": "no", "password": "another long one"}
@@ -114,14 +114,14 @@ def test_a_deleted_user_is_signed_out(api: Api) -> None:
 
 
 def test_there_is_always_an_admin(api: Api) -> None:
-    """Expects 409 for removing or degrading the last one, and neither to have happened."""
+    """Expects 409 for deleting or demoting the last one, without any effect."""
     assert api.delete("/api/users/admin").status == 409
     assert api.patch("/api/users/admin", {"role": "operator"}).status == 409
     assert api.get("/api/users/me").json["role"] == "admin"
 
 
 def test_only_an_admin_manages_users(api: Api) -> None:
-    """Expects 403 for an operator on every route but those about oneself."""
+    """Expects 403 for an operator on every route except those about themselves."""
     api.sign_in_as(Role.OPERATOR)
     body = UserBodyFactory()
     replies = [
@@ -137,7 +137,7 @@ def test_only_an_admin_manages_users(api: Api) -> None:
     assert api.get("/api/users/me/tokens").status == 200
 
 
-def test_the_list_goes_through_all_users_by_name(api: Api) -> None:
+def test_the_list_has_all_users_by_name(api: Api) -> None:
     """Expects pages in the order of names, with the total."""
     for name in ("maria", "anna", "zoe"):
         _created(api, username=name)
@@ -161,7 +161,7 @@ def test_an_unknown_user_is_not_found(api: Api, username: str) -> None:
 
 
 def test_tokens_are_listed_and_revoked_one_by_one(api: Api) -> None:
-    """Expects one's own tokens without secrets, the current one marked, and a revoked one to be refused at once."""
+    """Expects a user's own tokens without secrets, the current one marked, and a revoked one to be refused at once."""
     credentials = {"username": "admin", "password": PASSWORD, "name": "laptop"}
     api.pass_time(seconds=1)
     other = api.post("/auth-token", credentials, token="").json
@@ -175,22 +175,22 @@ def test_tokens_are_listed_and_revoked_one_by_one(api: Api) -> None:
     assert api.delete(f"/api/users/me/tokens/{other['token_id']}").status == 404
 
 
-def test_nobody_revokes_anothers_token(api: Api) -> None:
-    """Expects 404 for a token that belongs to somebody else, which goes on working."""
+def test_nobody_can_revoke_another_users_token(api: Api) -> None:
+    """Expects 404, and the token to go on working."""
     token_id = api.get("/api/users/me/tokens").json["rows"][0]["token_id"]
     operator = api.secrets[Role.OPERATOR]
     assert api.delete(f"/api/users/me/tokens/{token_id}", token=operator).status == 404
     assert api.get("/api/clients").status == 200
 
 
-def test_signing_out_ends_the_token(api: Api) -> None:
+def test_signing_out_revokes_the_token(api: Api) -> None:
     """Expects the token of the request to be refused afterwards."""
     assert api.delete("/auth-token").status == 204
     assert api.get("/api/clients").status == 401
 
 
-def test_a_token_runs_out(api: Api) -> None:
-    """Expects it to be refused after its time, which the answer names."""
+def test_a_token_expires(api: Api) -> None:
+    """Expects it to be refused after the time that the answer names."""
     issued = api.post("/auth-token", {"username": "admin", "password": PASSWORD}, token="").json
     assert issued["expires_at"] == "2026-04-01T09:00:00.000Z"
     api.pass_time(days=30)
@@ -198,7 +198,7 @@ def test_a_token_runs_out(api: Api) -> None:
 
 
 def test_an_admin_signs_a_user_out_everywhere(api: Api) -> None:
-    """Expects all tokens of the user to be refused, nobody else's, and the password to work still."""
+    """Expects all tokens of that user to be refused, but nobody else's, and the password to work."""
     user = _created(api)
     tokens = [_token(api, user) for _ in range(2)]
     assert api.delete(f"/api/users/{user['username']}/tokens").status == 204
@@ -209,7 +209,7 @@ def test_an_admin_signs_a_user_out_everywhere(api: Api) -> None:
 
 
 def test_people_sign_out_everywhere(api: Api) -> None:
-    """Expects the token of the request to be refused with the others."""
+    """Expects the token of the request to be refused, too."""
     user = _created(api)
     token, other = _token(api, user), _token(api, user)
     assert api.delete("/api/users/me/tokens", token=token).status == 204
