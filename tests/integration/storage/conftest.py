@@ -13,7 +13,7 @@ from tests.integration.storage.engines import Store, in_process, on_moto
     params=[pytest.param(on_moto, id="moto", marks=pytest.mark.proof), pytest.param(in_process, id="ministack")]
 )
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """The repositories on each of the engines: what only one of them lets through is a mistake."""
+    """The repositories on each of the engines: what works on only one of them is a mistake."""
     with request.param() as made:
         yield made
 

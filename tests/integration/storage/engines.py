@@ -38,7 +38,8 @@ SETTINGS = Settings()
 
 @dataclass
 class FaultyAws(InProcessAws):
-    """Also carries out calls by halves: `partly` says what is left of a request and what the answer holds then."""
+    """Also carries out calls in part: `partly` returns what is left of a request, and what the answer says about the
+    rest."""
 
     partly: Callable[[str, dict[str, Any]], Callable[[dict[str, Any]], None] | None] = lambda operation, body: None
 
@@ -54,7 +55,7 @@ class FaultyAws(InProcessAws):
         return status, answer
 
     def lose_answers(self, operation: str, times: int = 1) -> None:
-        """Let the next answers to an operation be lost after it was carried out."""
+        """Lose the next answers to an operation after it was carried out."""
 
         def after(call: Call) -> None:
             nonlocal times
@@ -65,7 +66,7 @@ class FaultyAws(InProcessAws):
         self.after = after
 
     def refuse(self, operation: str, code: str, times: int = 10**6) -> None:
-        """Let the next calls of an operation be answered with an error."""
+        """Answer the next calls of an operation with an error."""
 
         def before(call: Call) -> None:
             nonlocal times
@@ -106,18 +107,18 @@ class Store:
         return self.in_process
 
     def another_ledger(self) -> Ledger:
-        """The ledger of another sender: the same table, and nothing remembered."""
+        """The ledger of another sender: the same table, with nothing remembered."""
         return Ledger(self.tables, self.dynamodb, Backoff(self.clock, random.Random(2)))
 
     def add_messages(self, count: int = 1, **fields: Any) -> list[Message]:
-        """So many rows of one mailing, in the ledger."""
+        """Add so many rows of one mailing to the ledger."""
         fields.setdefault("mailing_id", MailingFactory().mailing_id)
         messages = MessageFactory.build_batch(count, **fields)
         assert self.ledger.insert(messages) == [True] * count
         return messages
 
     def calls_of(self, run: Callable[[], Any]) -> list[str]:
-        """The calls of AWS that something makes."""
+        """The calls of AWS that a function makes."""
         before = len(self.aws.calls)
         run()
         return self.aws.calls[before:]
@@ -125,7 +126,7 @@ class Store:
 
 @lru_cache(maxsize=2)
 def _connections(engine: str) -> tuple[Any, Any, Tables]:
-    """Clients and models, which take half a second to make, once for each engine."""
+    """Clients and models, which take half a second to make, so once for each engine."""
     dynamodb = aws_client("dynamodb")
     return dynamodb, aws_client("sqs"), bind(SETTINGS, dynamodb)
 

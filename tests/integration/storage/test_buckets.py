@@ -1,4 +1,4 @@
-"""Messages that share a bucket: changing one neither hinders nor changes another, and costs as little as can be."""
+"""Messages that share a bucket: changing one neither blocks nor changes another, and costs as little as possible."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def buckets(store: Store) -> list[Bucket]:
 
 
 def statements(store: Store) -> list[int]:
-    """How many statements each batch has, from now on."""
+    """The number of statements in each batch from now on."""
     sizes: list[int] = []
 
     def note(call: Call) -> None:
@@ -72,7 +72,7 @@ def statements(store: Store) -> list[int]:
 
 
 def test_neighbours_are_written_together(faulty: Store) -> None:
-    """One write for all to add them, one to claim them, one to record what came of them; nothing is read for it."""
+    """Expects one write to add all, one to claim them, and one to record their outcomes, without a read."""
     sizes = statements(faulty)
     messages = neighbours(faulty, 10)
     claims = [claimed(message, "a") for message in messages]
@@ -84,8 +84,8 @@ def test_neighbours_are_written_together(faulty: Store) -> None:
     assert [faulty.ledger.get(new.message_id) for _, new in sent] == [new for _, new in sent]
 
 
-def test_a_dozen_sent_messages_cost_a_unit(faulty: Store) -> None:
-    """An item of up to 1 KB; with more in it, or long histories, it is two."""
+def test_a_dozen_sent_messages_cost_one_write_unit(faulty: Store) -> None:
+    """Up to 1 KB an item is one unit; with more in it, or long histories, it is two."""
     attempt = AttemptFactory()
     sent = {"status": MessageStatus.SENT, "sent_at": START + SECOND, "claim": "0123456789", "attempts": (attempt,)}
     twelve = neighbours(faulty, 12, **sent)
@@ -95,8 +95,8 @@ def test_a_dozen_sent_messages_cost_a_unit(faulty: Store) -> None:
     assert faulty.ledger.update([(message, message.revised(START + SECOND)) for message in many]).units.total() == 2
 
 
-def test_two_who_change_different_neighbours_both_succeed(faulty: Store) -> None:
-    """The second finds that the bucket has changed, looks, and writes on top of it."""
+def test_two_changes_of_different_neighbours_both_succeed(faulty: Store) -> None:
+    """Expects the second to find that the bucket has changed, to read it, and to write on top of it."""
     messages = neighbours(faulty, 8)
     other = another(faulty)
     theirs = list(other.read(message.key for message in messages[4:]).values())
@@ -108,8 +108,8 @@ def test_two_who_change_different_neighbours_both_succeed(faulty: Store) -> None
     assert [faulty.ledger.get(one.message_id).claim for one in messages] == ["a"] * 4 + ["b"] * 4
 
 
-def test_somebody_is_always_quicker(faulty: Store) -> None:
-    """It ends: nobody goes on for ever, and what was not written is told."""
+def test_a_bucket_that_others_always_change_first_is_given_up(faulty: Store) -> None:
+    """Expects the tries to end, and what was not written to be reported."""
     mine, *others = neighbours(faulty, 8)
     quick = another(faulty)
     left = [quick.read([one.key])[one.key] for one in others]
@@ -128,8 +128,8 @@ def test_somebody_is_always_quicker(faulty: Store) -> None:
     assert faulty.ledger.get(mine.message_id) == mine
 
 
-def test_one_more_comes_into_a_bucket(faulty: Store) -> None:
-    """For clients who are added while the mailing is dispatched; those who are there stay as they are."""
+def test_a_message_can_be_added_to_a_bucket(faulty: Store) -> None:
+    """For clients who are added while the mailing is dispatched; expects the others to stay unchanged."""
     messages = neighbours(faulty, 3)
     other = another(faulty)
     assert other.update([claimed(messages[0], "b")]).written == [Written.DONE]
@@ -139,8 +139,8 @@ def test_one_more_comes_into_a_bucket(faulty: Store) -> None:
     assert faulty.ledger.get(late.message_id) == late
 
 
-def test_what_is_remembered_of_a_bucket_may_be_old(faulty: Store) -> None:
-    """A message that was read later is not taken for one that is gone, or was changed."""
+def test_an_old_memory_of_a_bucket_does_no_harm(faulty: Store) -> None:
+    """Expects no message that was read later to be taken for one that is gone or was changed."""
     messages = neighbours(faulty, 2)
     faulty.ledger.update([claimed(messages[0], "a")])  # remembers the bucket as it is now
     other = another(faulty)
@@ -168,8 +168,8 @@ def test_messages_are_found_however_many_buckets_there_are(faulty: Store, client
     assert sorted(one.client_id for one in found) == sorted(one.client_id for one in messages)
 
 
-def test_what_was_known_before_the_launch_is_forgotten(faulty: Store) -> None:
-    """Somebody looks for the messages of a mailing that has yet to start, where they are added later."""
+def test_what_was_read_before_the_launch_is_forgotten(faulty: Store) -> None:
+    """Somebody looks for messages of a mailing that has not started, where they are added later."""
     mailing: Mailing = MailingFactory()
     faulty.mailings.create(mailing)
     assert faulty.ledger.page(mailing.mailing_id, "00", "", 10) == ([], "")
@@ -188,8 +188,8 @@ def expiries(store: Store) -> set[int]:
     return {bucket.expires_at for bucket in buckets(store)}
 
 
-def test_a_bucket_lives_for_some_days_after_the_end(faulty: Store) -> None:
-    """And longer if the end is moved, once something in it is written again; never shorter."""
+def test_a_bucket_is_kept_for_some_days_after_the_end(faulty: Store) -> None:
+    """Expects it to be kept longer if the end is moved and something in it is written again, but never shorter."""
     ledger = another(faulty, retain=30 * DAY)
     mailing: Mailing = MailingFactory()
     faulty.mailings.create(mailing)
@@ -204,22 +204,22 @@ def test_a_bucket_lives_for_some_days_after_the_end(faulty: Store) -> None:
     assert expiries(faulty) == {ends + 39 * 86400}
 
 
-def test_a_bucket_may_live_for_ever(faulty: Store) -> None:
-    """If that is asked for."""
+def test_a_bucket_can_be_kept_for_ever(faulty: Store) -> None:
+    """If the settings say so."""
     faulty.add_messages(3)
     assert expiries(faulty) == {0}
     assert not any("expires_at" in item for item in items(faulty))
 
 
 def tried(message: Message, times: int) -> tuple[Message, Message]:
-    """The message after so many more failed attempts, each of its own moment."""
+    """The message after so many more failed attempts, each at a time of its own."""
     made = len(message.attempts)
     more = [AttemptFactory(at=START + (made + number) * SECOND) for number in range(times)]
     return message, message.revised(START + SECOND, attempts=(*message.attempts, *more))
 
 
 def again_and_again(store: Store, ledger: Ledger, messages: list[Message], times: int) -> list[Message]:
-    """The messages after so many attempts, each recorded by itself."""
+    """The messages after so many attempts, each of which was recorded by itself."""
     for _ in range(times):
         changes = [tried(message, 1) for message in messages]
         assert ledger.update(changes).written == [Written.DONE] * len(messages)
@@ -231,8 +231,9 @@ def sizes_of(store: Store) -> list[int]:
     return [item_bytes(item) for item in items(store) if is_bucket(item)]
 
 
-def test_long_histories_leave_the_bucket(faulty: Store) -> None:
-    """Nine messages with thirty attempts each took 6 KB in it; who reads them sees all attempts, wherever they are."""
+def test_long_histories_are_moved_out_of_the_bucket(faulty: Store) -> None:
+    """Nine messages with thirty attempts each took 6 KB in it; expects a reader to see all attempts, wherever they
+    are."""
     messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 30)
     assert max(sizes_of(faulty)) < 1.6 * 1024
     known = {message.key: message for message in messages}
@@ -245,8 +246,8 @@ def test_long_histories_leave_the_bucket(faulty: Store) -> None:
     assert touched.units.total() <= 2
 
 
-def test_a_message_that_was_tried_once_shares_no_item_with_long_histories(faulty: Store) -> None:
-    """Short histories stay where they are, and a small bucket keeps long ones."""
+def test_a_message_with_one_attempt_shares_no_item_with_long_histories(faulty: Store) -> None:
+    """Expects short histories to stay where they are, and a small bucket to keep long ones."""
     often, once = neighbours(faulty, 9)[:2]
     again_and_again(faulty, faulty.ledger, [often], 8)
     assert [is_bucket(item) for item in items(faulty)] == [True]
@@ -256,7 +257,7 @@ def test_a_message_that_was_tried_once_shares_no_item_with_long_histories(faulty
 
 
 def test_two_who_move_attempts_out_at_once_lose_none(faulty: Store) -> None:
-    """Each has written an item of older attempts; that of whoever came second is not the one that the bucket names."""
+    """Each has written an item of older attempts; expects the bucket not to name that of the second one."""
     messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 3)
     quick = another(faulty)
     left = list(quick.read(message.key for message in messages[:4]).values())
@@ -279,8 +280,9 @@ def test_two_who_move_attempts_out_at_once_lose_none(faulty: Store) -> None:
 
 
 @pytest.mark.parametrize("lost", ["request", "answer"])
-def test_stopped_at_any_write_a_history_is_whole(faulty: Store, lost: str) -> None:
-    """A crash between the older attempts and the bucket leaves the bucket as it was; another try finishes it."""
+def test_a_history_is_whole_if_its_move_stops_at_any_write(faulty: Store, lost: str) -> None:
+    """Expects a crash between the older attempts and the bucket to leave the bucket as it was, and the next try to
+    finish."""
     messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 3)
     changes = [tried(message, 2) for message in messages]
     for stop_at in (1, 2):
@@ -303,8 +305,8 @@ def test_stopped_at_any_write_a_history_is_whole(faulty: Store, lost: str) -> No
     assert {one.key: one for _, one in changes} == another(faulty).read(message.key for message in messages)
 
 
-def test_a_history_from_which_one_attempt_is_forgotten_is_moved_anew(faulty: Store) -> None:
-    """Of very many attempts one in the middle is dropped: what stands elsewhere must not bring it back."""
+def test_a_history_that_lost_an_attempt_is_moved_again(faulty: Store) -> None:
+    """Of very many attempts one in the middle is dropped: what is stored elsewhere must not bring it back."""
     messages = again_and_again(faulty, faulty.ledger, neighbours(faulty, 9), 12)
     newest = AttemptFactory(at=START + 12 * SECOND)
     kept = [(*one.attempts[:2], *one.attempts[3:], newest) for one in messages]
@@ -315,8 +317,8 @@ def test_a_history_from_which_one_attempt_is_forgotten_is_moved_anew(faulty: Sto
     assert max(sizes_of(faulty)) < 1.6 * 1024
 
 
-def test_older_attempts_end_with_their_bucket(faulty: Store) -> None:
-    """By the table's time to live, also if the mailing's end is moved; and with the mailing when it is deleted."""
+def test_older_attempts_are_deleted_with_their_bucket(faulty: Store) -> None:
+    """By the table's time to live, also if the mailing's end is moved, and with the mailing when it is deleted."""
     ledger = another(faulty, retain=180 * DAY)
     messages = again_and_again(faulty, ledger, neighbours(faulty, 9), 5)
     mailing = faulty.mailings.get(messages[0].mailing_id)

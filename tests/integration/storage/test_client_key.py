@@ -1,4 +1,4 @@
-"""The key of the clients' ids: made once, kept for good, and what becomes of clients from before there was one."""
+"""The key of the clients' ids: made once and kept for good, and what happens to clients from before there was one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def process(store: Store, ids: ClientIds | None = None) -> Store:
 
 
 def key_of(store: Store) -> ClientIds | None:
-    """The key that the table holds."""
+    """The key that the table has."""
     item = store.dynamodb.get_item(TableName=store.tables.clients.Meta.table_name, Key={"client_id": {"S": PLACE}})
     return ids_of(item["Item"]) if "Item" in item else None
 
@@ -44,7 +44,7 @@ def renumber(store: Store, client: Client, number: str) -> Client:
 
 
 def everybody(store: Store) -> dict[str, str]:
-    """The numbers of all clients, by id. The counters agree with the list."""
+    """The numbers of all clients, by id; fails unless the counters agree with the list."""
     found, _ = store.clients.list(Segment(), "", 500)
     assert store.clients.count(Segment()) == len(found)
     assert len({client.phone_number for client in found}) == len(found)
@@ -62,7 +62,7 @@ def rows(numbers: list[str], **fields: object) -> list[Client]:
 
 
 def test_a_new_installation_makes_a_key_that_all_processes_share(store: Store) -> None:
-    """And says of it that nobody's id is older."""
+    """Expects it to note that no client has an older id."""
     first, second = process(store), process(store)
     client = first.clients.create(*rows([P]))
     assert second.clients.find(P).client == client
@@ -74,7 +74,7 @@ def test_a_new_installation_makes_a_key_that_all_processes_share(store: Store) -
 
 
 def test_two_installations_give_a_number_different_ids() -> None:
-    """So an id tells nothing to who knows another installation."""
+    """So an id tells nothing to somebody who knows another installation."""
     found = set()
     for _ in range(2):
         with in_process() as made:
@@ -82,8 +82,8 @@ def test_two_installations_give_a_number_different_ids() -> None:
     assert len(found) == 2
 
 
-def test_who_start_at_once_have_the_same_key(faulty: Store) -> None:
-    """The second makes one, and adds somebody, while the first is about to write its own."""
+def test_processes_that_start_at_once_have_the_same_key(faulty: Store) -> None:
+    """The second makes one, and adds a client, while the first is about to write its own."""
     first, second = process(faulty), process(faulty)
     made: list[Client] = []
 
@@ -99,7 +99,7 @@ def test_who_start_at_once_have_the_same_key(faulty: Store) -> None:
     assert (key_of(faulty) or EARLIER_IDS).unkeyed is False
 
 
-def test_the_key_is_read_once_in_a_process(faulty: Store) -> None:
+def test_a_process_reads_the_key_once(faulty: Store) -> None:
     """However many clients it adds or looks for."""
     process(faulty).clients.find(P)
     other = process(faulty)
@@ -109,7 +109,7 @@ def test_the_key_is_read_once_in_a_process(faulty: Store) -> None:
 
 @pytest.mark.parametrize("operation", ["dynamodb.BatchGetItem", "dynamodb.Query", "dynamodb.PutItem"])
 def test_nobody_is_added_without_a_key(faulty: Store, operation: str) -> None:
-    """If it can be neither read nor made, nothing is done; once it can, everything is."""
+    """If it can be neither read nor made, expects nothing to be done; once it can, everything."""
     other = process(faulty)
     faulty.aws.refuse(operation, "AccessDeniedException")
     for act in (lambda: other.clients.create(*rows([P])), lambda: other.clients.upsert(rows([P]))):
@@ -140,8 +140,8 @@ def test_a_damaged_key_is_refused(store: Store, values: dict[str, object]) -> No
     assert everybody(store) == {}
 
 
-def test_a_lost_key_is_not_made_anew(store: Store) -> None:
-    """Or everybody would be added once more: their ids show that there was one."""
+def test_a_lost_key_is_not_replaced(store: Store) -> None:
+    """Everybody would be added once more; their ids show that there was a key."""
     client = process(store).clients.create(*rows([P]))
     table = store.tables.clients.Meta.table_name
     store.dynamodb.delete_item(TableName=table, Key={"client_id": {"S": PLACE}})
@@ -161,8 +161,8 @@ def old(faulty: Store) -> Store:
     return process(faulty)
 
 
-def test_those_who_were_there_keep_their_ids(old: Store) -> None:
-    """They are found by their numbers, and importing the same list again adds nobody."""
+def test_existing_clients_keep_their_ids(old: Store) -> None:
+    """Expects them to be found by their numbers, and another import of the same list to add nobody."""
     before = everybody(old)
     assert before == {unkeyed_id_for(number): number for number in before.values()}
     again = rows(list(before.values()), tag="old", created_at=LATER)
@@ -175,7 +175,7 @@ def test_those_who_were_there_keep_their_ids(old: Store) -> None:
     assert (key_of(old) or EARLIER_IDS).unkeyed
 
 
-def test_whoever_comes_now_has_an_id_of_the_key(old: Store) -> None:
+def test_a_new_client_has_an_id_from_the_key(old: Store) -> None:
     """Among old ones in one import, and alone."""
     before = everybody(old)
     new = [f"+7917000{number:04d}" for number in range(30)]
@@ -188,7 +188,8 @@ def test_whoever_comes_now_has_an_id_of_the_key(old: Store) -> None:
 
 
 def test_an_old_id_stays_when_the_number_changes(old: Store) -> None:
-    """To a number that is new, back, and to one that somebody else gave up; who gets the old number is another."""
+    """For a new number, back again, and for one that somebody else gave up; whoever gets the old number is another
+    client."""
     ids = old.clients._numbers._ids()
     first = old.clients.find(P).client
     assert first
@@ -204,8 +205,8 @@ def test_an_old_id_stays_when_the_number_changes(old: Store) -> None:
     assert old.clients.upsert(rows([P, "+79190000000", "+79190000001"], tag="new")) == {"changed": 2, "created": 1}
 
 
-def test_who_was_removed_and_is_added_again_has_the_same_old_id(old: Store) -> None:
-    """Again and again; so what was sent to them is found, and no mailing reaches them twice."""
+def test_a_client_who_is_removed_and_added_again_has_the_same_old_id(old: Store) -> None:
+    """However often: so what was sent to them is found, and no mailing reaches them twice."""
     for _ in range(3):
         client = old.clients.find(P).client
         assert client
@@ -218,8 +219,9 @@ def test_who_was_removed_and_is_added_again_has_the_same_old_id(old: Store) -> N
     assert len(everybody(old)) == 200
 
 
-def test_a_freed_id_may_lead_to_somebody_else(old: Store) -> None:
-    """Who changes to the number is next on the chain; when they have left too, another client gets a new id."""
+def test_a_free_id_may_belong_to_another_client_later(old: Store) -> None:
+    """The client who changes to the number is next in the chain; when they have left it too, another client gets a
+    new id."""
     client, other = old.clients.find(P).client, old.clients.find(Q).client
     assert client
     assert other
@@ -232,8 +234,8 @@ def test_a_freed_id_may_lead_to_somebody_else(old: Store) -> None:
     assert old.clients.find(P).client == new
 
 
-def test_who_was_removed_before_the_key_is_somebody_new(faulty: Store) -> None:
-    """For nothing is left of them; they are added once."""
+def test_a_client_who_was_removed_before_the_key_is_a_new_one(faulty: Store) -> None:
+    """Nothing is left of them; expects them to be added once."""
     before = process(faulty, EARLIER_IDS)
     gone, _ = before.clients.create(*rows([P])), before.clients.create(*rows([Q]))
     before.clients.delete(gone)
@@ -243,7 +245,7 @@ def test_who_was_removed_before_the_key_is_somebody_new(faulty: Store) -> None:
     assert now.clients.upsert(rows([P, Q], tag="new")) == {"changed": 2}
 
 
-def test_killed_at_any_call_nobody_is_lost_or_added_twice(faulty: Store) -> None:
+def test_a_kill_at_any_call_neither_loses_nor_doubles_a_client(faulty: Store) -> None:
     """The first import into an old installation, begun again in a new process after each kill."""
     before = process(faulty, EARLIER_IDS)
     numbers = [f"+7916000{number:04d}" for number in range(120)]
@@ -266,7 +268,7 @@ def test_killed_at_any_call_nobody_is_lost_or_added_twice(faulty: Store) -> None
 
 
 def dies_after(store: Store, calls: int) -> list[Call]:
-    """Carry out so many calls, and let every answer from then on be lost; the list has the first of these."""
+    """Carry out so many calls, and lose every answer from then on; the list contains the first of these calls."""
     seen: list[Call] = []
     killed: list[Call] = []
 

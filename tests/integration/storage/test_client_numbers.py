@@ -1,4 +1,4 @@
-"""Numbers: a client's id stays when their number changes, and a number is one client's at a time, whoever hurries."""
+"""Numbers: a client keeps their id when their number changes, and a number belongs to one client at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def holder(store: Store, number: str) -> Client | None:
 
 
 def everybody(store: Store) -> list[Client]:
-    """All clients as the index lists them; nothing else may be in it."""
+    """All clients as the index lists them; fails if anything else is in it."""
     found = [client for shard in SHARDS for client in store.clients.page(Segment(), shard, "", 500)[0]]
     assert sorted(one.client_id for one in found) == sorted(
         one.client_id for one in store.clients.list(Segment(), "", 500)[0]
@@ -49,7 +49,7 @@ def everybody(store: Store) -> list[Client]:
 
 
 def test_an_id_stays_when_the_number_changes(store: Store) -> None:
-    """And the client is found by the new number; by the old one as who had it last."""
+    """Expects the client to be found by the new number, and by the old one as the last client who had it."""
     client = add(store, P)
     assert client.client_id == client_id_for(P)
     moved = renumber(store, client, Q)
@@ -66,8 +66,8 @@ def test_an_id_stays_when_the_number_changes(store: Store) -> None:
     assert store.clients.contacts([client.client_id])[client.client_id].phone_number == Q
 
 
-def test_what_leads_to_a_client_is_none(store: Store) -> None:
-    """Neither the alias nor the mark of who is gone is read, listed or counted as a client."""
+def test_an_alias_is_not_a_client(store: Store) -> None:
+    """Expects neither an alias nor the mark of a removed client to be read, listed or counted."""
     moved = renumber(store, add(store, P), Q)
     alias = client_id_for(Q)
     for gone in (False, True):
@@ -83,7 +83,7 @@ def test_what_leads_to_a_client_is_none(store: Store) -> None:
 
 
 def test_a_number_that_is_given_up_is_free_for_another(store: Store) -> None:
-    """Who gets an id of their own, so that nobody is taken for who had the number before."""
+    """Expects that client to have a new id, so that nobody is taken for the one before."""
     first = renumber(store, add(store, P), Q)
     second = add(store, P)
     assert second.client_id == client_id_for(P, 1) != first.client_id
@@ -96,8 +96,8 @@ def test_a_number_that_is_given_up_is_free_for_another(store: Store) -> None:
     assert sorted(everybody(store), key=lambda one: one.phone_number) == [second, first]
 
 
-def test_numbers_may_be_swapped_and_come_back(store: Store) -> None:
-    """Over a third number, as only one can have each at a time."""
+def test_numbers_can_be_swapped_and_come_back(store: Store) -> None:
+    """By way of a third number, since each can belong to only one client at a time."""
     first, second = add(store, P), add(store, Q)
     first = renumber(store, first, R)
     second = renumber(store, second, P)
@@ -110,8 +110,9 @@ def test_numbers_may_be_swapped_and_come_back(store: Store) -> None:
     assert first.client_id == client_id_for(P)
 
 
-def test_who_is_added_again_has_the_same_id_as_before(store: Store) -> None:
-    """So what was sent to them is found; unless their number had changed: then the number may have been another's."""
+def test_a_client_who_is_added_again_has_the_same_id(store: Store) -> None:
+    """So what was sent to them is found; but not if their number had changed, since it may have been another
+    client's."""
     client = add(store, P)
     store.clients.delete(client)
     assert store.clients.find(P) == client_numbers.Place(None, client.client_id)
@@ -127,7 +128,7 @@ def test_who_is_added_again_has_the_same_id_as_before(store: Store) -> None:
 
 
 def test_an_import_finds_clients_by_their_present_numbers(store: Store) -> None:
-    """Those who changed it too, among many who did not; whoever has the old number is somebody new."""
+    """Clients who changed theirs, too, among many who did not; whoever has the old number is a new client."""
     others = ClientFactory.build_batch(30)
     store.clients.upsert(others)
     moved = renumber(store, add(store, P), Q)
@@ -141,8 +142,8 @@ def test_an_import_finds_clients_by_their_present_numbers(store: Store) -> None:
     assert len(everybody(store)) == 32
 
 
-def test_a_number_costs_a_read_more_only_where_it_was_changed(faulty: Store) -> None:
-    """Adding costs no read, finding one, and finding any number of clients one for each hundred."""
+def test_only_a_changed_number_costs_one_more_read(faulty: Store) -> None:
+    """Expects adding to cost no read, finding a client one, and finding many one for each hundred."""
     assert faulty.calls_of(lambda: add(faulty, P)) == ["dynamodb.TransactWriteItems"]
     assert faulty.calls_of(lambda: holder(faulty, P)) == ["dynamodb.BatchGetItem"]
     clients = ClientFactory.build_batch(90)
@@ -152,8 +153,8 @@ def test_a_number_costs_a_read_more_only_where_it_was_changed(faulty: Store) -> 
     assert faulty.calls_of(lambda: holder(faulty, Q)) == ["dynamodb.BatchGetItem"] * 2
 
 
-def test_a_number_that_changes_hands_without_end_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a word that says so, instead of reading on and on."""
+def test_a_number_that_changes_hands_too_often_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects an error that says so, instead of endless reads."""
     monkeypatch.setattr(client_numbers, "MOST_GENERATIONS", 4)
     client = add(store, P)
     for _ in range(3):
@@ -178,7 +179,7 @@ def at_transactions(store: Store, act: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("first", ["create", "change", "import"])
 @pytest.mark.parametrize("second", ["create", "change", "import"])
-def test_of_two_who_want_a_number_one_has_it(faulty: Store, first: str, second: str) -> None:
+def test_only_one_of_two_gets_a_number(faulty: Store, first: str, second: str) -> None:
     """Both find it free, and write at the same time."""
     renumber(faulty, add(faulty, R), P)  # so that the number has a history
     renumber(faulty, faulty.clients.get(client_id_for(R)), R)
@@ -201,10 +202,10 @@ def test_of_two_who_want_a_number_one_has_it(faulty: Store, first: str, second: 
 
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(5, 60))])
 @pytest.mark.parametrize("earlier", [False, True])
-def test_whatever_happens_at_once_a_number_is_one_clients(faulty: Store, seed: int, earlier: bool) -> None:
-    """Adding, changing, importing and removing, each broken into by others at any call, on three numbers.
+def test_a_number_belongs_to_one_client_whatever_happens_at_once(faulty: Store, seed: int, earlier: bool) -> None:
+    """Adding, changing, importing and removing, each interrupted by others at any call, with three numbers.
 
-    Or the same where a version without a key began, and this one went on.
+    Or the same in tables where a version without a key began, and this one went on.
     """
     rng = random.Random(seed)
     stages = [EARLIER_IDS, replace(CLIENT_IDS, unkeyed=True)] if earlier else [CLIENT_IDS]

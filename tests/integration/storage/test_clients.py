@@ -1,4 +1,4 @@
-"""The directory: one client a number, pages over shards and ranges, counts that never drift."""
+"""The directory: one client for each number, pages over shards and ranges, counts that are always right."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LATER = START + timedelta(seconds=1)
 
 
 def add(store: Store, count: int, **fields: object) -> list[Client]:
-    """So many clients, in the table."""
+    """Add so many clients to the table."""
     clients = ClientFactory.build_batch(count, **fields)
     store.clients.upsert(clients)
     return clients
 
 
 def everybody(store: Store, segment: Segment, limit: int) -> list[Client]:
-    """All pages of a list, one after the other."""
+    """All pages of a list together."""
     found: list[Client] = []
     cursor = ""
     for _ in range(1000):
@@ -44,14 +44,14 @@ def everybody(store: Store, segment: Segment, limit: int) -> list[Client]:
 
 
 def total(store: Store, segment: Segment) -> int:
-    """The count of a segment, of which there are two kinds of counters."""
+    """The count of a segment; there are two kinds of counters for it."""
     detailed = sum(part.count for part in store.clients.counts(segment).parts)
     assert store.clients.count(segment) == detailed
     return detailed
 
 
 def test_a_client_is_read_as_it_was_written(store: Store) -> None:
-    """Every field, also the empty ones."""
+    """Expects every field, empty ones too."""
     for client in (
         ClientFactory(opted_out=True, updated_at=LATER),
         ClientFactory(phone_number="+4915112345678", tag="", timezone="UTC"),
@@ -61,7 +61,7 @@ def test_a_client_is_read_as_it_was_written(store: Store) -> None:
 
 
 def test_an_unknown_client_is_not_found(store: Store) -> None:
-    """Among many, it is just not there."""
+    """Expects it to be missing if many are read."""
     (client,) = add(store, 1)
     unknown = ClientFactory().client_id
     with pytest.raises(NotFound):
@@ -71,7 +71,7 @@ def test_an_unknown_client_is_not_found(store: Store) -> None:
 
 
 def test_a_number_is_taken_once(store: Store) -> None:
-    """The second one changes nothing, not even the counts."""
+    """Expects the second client to change nothing, not even the counts."""
     client = ClientFactory()
     store.clients.create(client)
     with pytest.raises(Conflict, match="phone number"):
@@ -80,8 +80,8 @@ def test_a_number_is_taken_once(store: Store) -> None:
     assert total(store, Segment()) == 1
 
 
-def test_two_who_change_the_same_client_do_not_overwrite_each_other(store: Store) -> None:
-    """Whoever comes second has to read again; so has whoever would remove it."""
+def test_changes_of_the_same_client_do_not_overwrite_each_other(store: Store) -> None:
+    """Expects the second to have to read again, also if it is a removal."""
     (client,) = add(store, 1)
     store.clients.change(client, replace(client, tags=("first",), updated_at=LATER))
     with pytest.raises(Conflict):
@@ -93,7 +93,7 @@ def test_two_who_change_the_same_client_do_not_overwrite_each_other(store: Store
 
 
 def test_a_removed_client_is_gone_from_lists_and_counts(store: Store) -> None:
-    """And cannot be removed twice."""
+    """Expects a second removal to be refused."""
     client, other = add(store, 2)
     store.clients.delete(client)
     assert everybody(store, Segment(), 10) == [other]
@@ -103,7 +103,7 @@ def test_a_removed_client_is_gone_from_lists_and_counts(store: Store) -> None:
 
 
 def test_an_import_can_be_repeated(store: Store) -> None:
-    """It says what it came to, keeps the time of creation, and counts nobody twice."""
+    """Expects it to report the results, keep the time of creation, and count nobody twice."""
     clients = ClientFactory.build_batch(70)
     assert store.clients.upsert(clients) == Counter(created=70)
     again = [replace(client, created_at=LATER, updated_at=LATER) for client in clients]
@@ -120,16 +120,16 @@ def contact(client: Client) -> Contact:
 
 
 @pytest.mark.parametrize("consistent", [False, True])
-def test_it_is_known_how_to_reach_clients(store: Store, consistent: bool) -> None:
-    """Of those that there are the number, the zone and whether they opted out; more of them than one read can take."""
+def test_contacts_are_read_for_clients_who_exist(store: Store, consistent: bool) -> None:
+    """Expects number, zone and opt-out, for more clients than one read can return."""
     inside, outside = add(store, 120), add(store, 3, opted_out=True)
     unknown = ClientFactory().client_id
     found = store.clients.contacts([one.client_id for one in [*inside, *outside, inside[0]]] + [unknown], consistent)
     assert found == {client.client_id: contact(client) for client in [*inside, *outside]}
 
 
-def test_a_sender_reads_language_and_attributes_only_if_it_wants_them(store: Store) -> None:
-    """Expects nothing of either in the plain read, which is what every message costs."""
+def test_a_sender_reads_language_and_attributes_only_if_needed(store: Store) -> None:
+    """Expects neither in the plain read, which every message costs."""
     attributes = attributes_of({"first_name": "Anna", "vip": True})
     store.clients.upsert([ClientFactory(language="ru", attributes=attributes)])
     ((client,), _) = store.clients.list(Segment(), "", 9)
@@ -139,8 +139,8 @@ def test_a_sender_reads_language_and_attributes_only_if_it_wants_them(store: Sto
     assert store.clients.contacts([client.client_id], personal=True) == {client.client_id: personal}
 
 
-def test_nobody_is_said_to_be_gone_by_a_read_that_lags(faulty: Store) -> None:
-    """The cheap read may not have the latest client yet; who it does not find is looked for consistently."""
+def test_a_read_that_lags_does_not_make_clients_disappear(faulty: Store) -> None:
+    """The cheap read may not have the latest client yet; expects those it does not find to be read consistently."""
     clients = add(faulty, 3)
 
     def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
@@ -173,7 +173,7 @@ SEGMENTS = [
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 200])
 def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> None:
-    """Whatever the size of the pages, each client of it is on just one of them, in the list and in the shards."""
+    """Expects each of its clients on just one page, of any size, in the list and in the shards."""
     clients = [
         client
         for tag in ("", "a", "ab", "b")
@@ -198,8 +198,8 @@ def test_every_segment_is_listed_once_and_counted(faulty: Store, limit: int) -> 
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 200])
-def test_a_walk_meets_everybody_of_a_segment_once_in_the_order_of_ids(faulty: Store, limit: int) -> None:
-    """Whatever tags and operators they have: so a bucket of the ledger is filled by one page, or by two at its end."""
+def test_a_walk_has_every_client_of_a_segment_once_in_the_order_of_ids(faulty: Store, limit: int) -> None:
+    """With any tags and operators: so a bucket of the ledger is filled by one page, or by two at its end."""
     clients = [
         client
         for tag in ("", "a", "ab", "b")
@@ -219,8 +219,8 @@ def test_a_walk_meets_everybody_of_a_segment_once_in_the_order_of_ids(faulty: St
             assert found == sorted(client.client_id for client in expected if client.shard == shard)
 
 
-def test_a_walk_that_an_earlier_version_began_goes_on(faulty: Store) -> None:
-    """Its place is a key of the index; who comes after that is met."""
+def test_a_walk_that_an_earlier_version_began_can_go_on(faulty: Store) -> None:
+    """Its place is a key of the index; expects every client after that."""
     clients = add(faulty, 40, tag="a") + add(faulty, 40, tag="b")
     segment = Segment(("a", "b"))
     for shard in SHARDS:
@@ -231,8 +231,8 @@ def test_a_walk_that_an_earlier_version_began_goes_on(faulty: Store) -> None:
         assert {one.client_id for one in found} == {one.client_id for one in clients if one.shard == shard}
 
 
-def test_segments_are_listed_alike_on_both_engines(store: Store) -> None:
-    """Over the ends of pages, ranges and shards."""
+def test_both_engines_list_segments_alike(store: Store) -> None:
+    """Across the ends of pages, ranges and shards."""
     clients = add(store, 20, tag="a") + add(store, 5, tag="b")
     for segment, count in [(Segment(), 25), (Segment(("a",)), 20), (Segment(("a", "b")), 25)]:
         found = everybody(store, segment, 4)
@@ -240,7 +240,7 @@ def test_segments_are_listed_alike_on_both_engines(store: Store) -> None:
         assert total(store, segment) == count
 
 
-def test_counts_tell_time_zones_and_opted_out_apart(store: Store) -> None:
+def test_counts_distinguish_time_zones_and_opt_outs(store: Store) -> None:
     """So that a preview can say how many will be reached, and when."""
     add(store, 3, timezone="UTC", operator="916")
     add(store, 2, timezone="Europe/Moscow", operator="916", opted_out=True)
@@ -255,8 +255,8 @@ def test_counts_tell_time_zones_and_opted_out_apart(store: Store) -> None:
 @pytest.mark.parametrize(
     "code", ["ProvisionedThroughputExceededException", "ThrottlingException", "AccessDeniedException"]
 )
-def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
-    """Whatever was asked."""
+def test_a_failing_engine_is_unavailable(faulty: Store, code: str) -> None:
+    """Whatever was requested."""
     (client,) = add(faulty, 1)
     faulty.aws.refuse("dynamodb.", code)
     for ask in (
@@ -273,15 +273,15 @@ def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
 
 
 def test_a_lost_answer_to_an_import_counts_nobody_twice(faulty: Store) -> None:
-    """The repeat is refused, and what is found then is what was to be written."""
+    """The repeat is refused; expects what is found then to be what was to be written."""
     clients = ClientFactory.build_batch(30)
     faulty.aws.lose_answers("dynamodb.TransactWriteItems")
     assert faulty.clients.upsert(clients) == Counter(created=30)
     assert total(faulty, Segment()) == 30
 
 
-def test_an_import_goes_on_where_others_change_the_same_clients(faulty: Store) -> None:
-    """What was read is not so any more when it is written: it is read again, and the counts follow."""
+def test_an_import_goes_on_if_others_change_the_same_clients(faulty: Store) -> None:
+    """What was read is out of date when it is written: expects it to be read again, and the counts to follow."""
     (client,) = add(faulty, 1)
     meddled: list[bool] = []
 
@@ -297,8 +297,8 @@ def test_an_import_goes_on_where_others_change_the_same_clients(faulty: Store) -
     assert len(faulty.clock.waits) == 1
 
 
-def test_an_import_that_never_gets_through_ends(faulty: Store) -> None:
-    """After some tries, each after a wait."""
+def test_an_import_that_never_succeeds_ends(faulty: Store) -> None:
+    """After some tries, with a wait before each."""
     faulty.aws.refuse("dynamodb.TransactWriteItems", "TransactionConflictException")
     with pytest.raises(Unavailable):
         faulty.clients.upsert([ClientFactory()])
@@ -326,8 +326,8 @@ def test_clients_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
     assert halves == [6]
 
 
-def test_clients_that_do_not_come_are_no_endless_wait(faulty: Store) -> None:
-    """After some tries, each after a wait."""
+def test_waiting_for_missing_clients_ends(faulty: Store) -> None:
+    """After some tries, with a wait before each."""
     (client,) = add(faulty, 1)
 
     def nothing(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
@@ -350,8 +350,8 @@ def log_since(store: Store, moment: datetime, limit: int = 100) -> list[set[str]
     return found
 
 
-def test_changes_of_place_and_of_day_are_logged_with_the_change(store: Store) -> None:
-    """Tag, operator and zone; not who is new, opts out or goes. One note for all that are written together."""
+def test_changes_that_move_a_client_or_their_day_are_logged(store: Store) -> None:
+    """Tag, operator and zone, but not additions, opt-outs or removals; one note for all that are written together."""
     before = store.clock.now()
     clients = add(store, 5)
     client = clients[0]

@@ -1,4 +1,4 @@
-"""Reads that something is decided by are consistent: another one may answer what was so a second ago."""
+"""Reads on which a decision depends are consistent: others may answer what was true a second ago."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLIENT, MAILING, MESSAGE, USER = ClientFactory(), MailingFactory(), MessageFacto
 
 
 def refused_change(store: Store) -> None:
-    """A change that finds somebody else's."""
+    """A change that meets somebody else's."""
     store.mailings.change(MailingFactory(mailing_id=MAILING.mailing_id, revision=9), MAILING)
 
 
@@ -46,7 +46,7 @@ READS: dict[str, Callable[[Store], Any]] = {
 
 @pytest.mark.parametrize("name", READS)
 def test_a_read_that_decides_is_consistent(faulty: Store, name: str) -> None:
-    """DynamoDB reads otherwise unless it is told; emulators never do, so nothing else shows it."""
+    """DynamoDB reads otherwise unless it is told to; emulators never do, so nothing else shows it."""
     faulty.clients.create(CLIENT)
     faulty.mailings.create(MAILING)
     faulty.users.create(USER)
@@ -66,7 +66,7 @@ def test_a_read_that_decides_is_consistent(faulty: Store, name: str) -> None:
 
 
 def test_an_index_cannot_be_read_consistently(faulty: Store) -> None:
-    """DynamoDB refuses it, which emulators may not."""
+    """DynamoDB refuses it; emulators may not."""
     bodies: list[dict[str, Any]] = []
     faulty.aws.before = lambda call: bodies.append(json.loads(call.body))
     faulty.mailings.lists.list(None, None, 10)

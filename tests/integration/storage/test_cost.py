@@ -1,4 +1,4 @@
-"""A page costs the same however many rows there are: counted in calls of DynamoDB, and in what each may read."""
+"""A page costs the same however many rows there are: measured in calls of DynamoDB, and in what each may read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAILING_ID = "01KK0000000000000000000000"
 
 
 def fill(store: Store, count: int) -> None:
-    """So many clients and messages; a tenth of it of mailings and users, which are written one by one."""
+    """Add so many clients and messages, and a tenth as many mailings and users, which are written one by one."""
     store.clients.upsert(ClientFactory.build_batch(count, timezone="UTC"))
     store.add_messages(count // 2, mailing_id=MAILING_ID, status=MessageStatus.FAILED)
     waiting = {"mailing_id": MAILING_ID, "status": MessageStatus.WAITING, "due_at": START}
@@ -52,7 +52,7 @@ PAGES: dict[str, Callable[[Store], Any]] = {
 
 @pytest.fixture(scope="module")
 def costs() -> dict[int, dict[str, list[tuple[str, int | None]]]]:
-    """Of each page the calls with the bounds of what they read, at either size."""
+    """The calls of each page with the limits of what they read, at both sizes."""
     found: dict[int, dict[str, list[tuple[str, int | None]]]] = {}
     for size in SIZES:
         with in_process() as store:
@@ -77,7 +77,7 @@ def costs() -> dict[int, dict[str, list[tuple[str, int | None]]]]:
 def test_a_page_makes_the_same_calls_at_any_size(
     costs: dict[int, dict[str, list[tuple[str, int | None]]]], name: str
 ) -> None:
-    """A bounded number, and no scan. A page of clients may come from fewer shards where each of them holds more."""
+    """Expects a bounded number, and no scan. A page of clients may need fewer shards if each of them has more."""
     few, many = (costs[size][name] for size in SIZES)
     assert {operation for operation, _ in many} == {operation for operation, _ in few}
     assert len(many) == len(few) or (name.startswith("clients") and len(many) < len(few))
@@ -89,6 +89,6 @@ def test_a_page_makes_the_same_calls_at_any_size(
 def test_a_page_reads_no_more_rows_than_it_shows(
     costs: dict[int, dict[str, list[tuple[str, int | None]]]], name: str
 ) -> None:
-    """Each query says how many rows it may read; of what is in buckets, one more, which may be the rest of another."""
+    """Expects a limit in each query; with buckets, it may be one row more, the rest of another bucket."""
     for size in SIZES:
         assert all(limit is not None and limit <= LIMIT + 1 for _, limit in costs[size][name])

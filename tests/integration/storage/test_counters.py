@@ -1,4 +1,4 @@
-"""Counters beside the rows: whatever is done in whatever order, whichever answers are lost, they equal a recount."""
+"""Counters beside the rows: they equal a recount, whatever is done in any order and whichever answers are lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TAGS = ("a", "b", "c")
 
 
 def lose_some(store: Store, rng: random.Random) -> None:
-    """Let a tenth of the calls that write be lost on the way there, and a tenth of their answers on the way back."""
+    """Lose a tenth of the calls that write on the way there, and a tenth of their answers on the way back."""
 
     def lost(call: Call) -> None:
         if call.operation == "dynamodb.TransactWriteItems" and rng.random() < 0.1:
@@ -47,7 +47,7 @@ def recounted(store: Store) -> Counter[tuple[tuple[str, ...], str, bool]]:
 
 
 def move_a_client(store: Store, known: list[Client], rng: random.Random, step: int) -> None:
-    """One random change of the directory, sometimes from what is not so any more."""
+    """One random change of the directory, sometimes from an outdated version."""
     now = START + timedelta(milliseconds=step + 1)
     client = rng.choice(known)
     changed = replace(
@@ -69,7 +69,7 @@ def move_a_client(store: Store, known: list[Client], rng: random.Random, step: i
 
 @pytest.mark.parametrize("seed", range(3))
 def test_counts_of_clients_equal_a_recount(faulty: Store, seed: int) -> None:
-    """After two hundred changes, refused ones and lost ones among them."""
+    """After two hundred changes, some of them refused or lost."""
     rng = random.Random(seed)
     known = ClientFactory.build_batch(12, tag="a", timezone="UTC")
     lose_some(faulty, rng)
@@ -91,7 +91,7 @@ def test_counts_of_clients_equal_a_recount(faulty: Store, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_totals_of_mailings_equal_a_recount(faulty: Store, seed: int) -> None:
-    """Those that were removed are in neither."""
+    """Expects removed mailings in neither."""
     rng = random.Random(seed)
     known: list[Mailing] = MailingFactory.build_batch(8)
     lose_some(faulty, rng)
@@ -111,8 +111,8 @@ def test_totals_of_mailings_equal_a_recount(faulty: Store, seed: int) -> None:
     assert faulty.mailings.totals() == Counter(str(mailing.status) for mailing in mailings)
 
 
-def test_mailings_that_start_together_do_not_meet_at_one_counter(store: Store) -> None:
-    """Expects the counters to be on eight keys, and each mailing to be in the same one all its life."""
+def test_mailings_that_start_together_use_different_counters(store: Store) -> None:
+    """Expects the counters to be on eight keys, and each mailing to stay in the same one."""
     mailings: list[Mailing] = MailingFactory.build_batch(60)
     for mailing in mailings:
         store.mailings.create(mailing)

@@ -1,4 +1,4 @@
-"""External ids: one client each, whoever writes at once, and in one transaction with the client."""
+"""External ids: each belongs to one client, whoever writes at once, and is written in the client's transaction."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ LATER = START + timedelta(seconds=1)
 
 
 def held(store: Store, *external_ids: str) -> list[str | None]:
-    """The number of whoever has each id."""
+    """The number of the client with each id."""
     return [found.phone_number if found else None for found in map(store.clients.find_external, external_ids)]
 
 
 def changed(client: Client, external_id: str) -> Client:
-    """The client as an import gives them an id."""
+    """The client with the id that an import gives them."""
     return replace(client, external_id=external_id, updated_at=LATER)
 
 
-def test_ids_change_hands_together_with_their_clients(store: Store) -> None:
-    """Expects that of whoever gives one up to be free for the next one, and no list to know of it."""
+def test_ids_move_from_client_to_client(store: Store) -> None:
+    """Expects an id to be free once it is given up, and no list to show it."""
     a, b = (store.clients.create(ClientFactory(external_id=one)) for one in ("a", ""))
     store.clients.upsert([changed(a, "c")])
     store.clients.upsert([changed(b, "a")])
@@ -41,7 +41,7 @@ def test_ids_change_hands_together_with_their_clients(store: Store) -> None:
     assert store.clients.count(Segment()) == 1
 
 
-def test_who_exchange_their_ids_in_one_import_both_stay_as_they_were(store: Store) -> None:
+def test_clients_who_swap_ids_in_one_import_keep_their_own(store: Store) -> None:
     """Neither is free when the rows are read; nobody loses theirs."""
     a, b = (store.clients.create(ClientFactory(external_id=one)) for one in "ab")
     result = store.clients.upsert([changed(a, "b"), changed(b, "a")])
@@ -49,8 +49,8 @@ def test_who_exchange_their_ids_in_one_import_both_stay_as_they_were(store: Stor
     assert held(store, "a", "b") == [a.phone_number, b.phone_number]
 
 
-def test_an_id_that_is_given_up_in_the_same_import_is_free_for_the_next_one(store: Store) -> None:
-    """Expects the row of whoever wants it to be left out: it belonged to another client when the rows were read."""
+def test_an_id_that_is_given_up_in_an_import_is_free_for_the_next_import(store: Store) -> None:
+    """Expects the row that wants it to be left out: the id belonged to another client when the rows were read."""
     a, b = (store.clients.create(ClientFactory(external_id=one)) for one in ("a", ""))
     rows = [changed(a, "c"), changed(b, "a")]
     assert store.clients.upsert(rows).refused.keys() == {b.phone_number}
@@ -58,8 +58,8 @@ def test_an_id_that_is_given_up_in_the_same_import_is_free_for_the_next_one(stor
     assert held(store, "a", "c") == [b.phone_number, a.phone_number]
 
 
-def test_of_two_who_want_an_id_at_once_one_gets_it(faulty: Store) -> None:
-    """Whoever is later hears who has it, by a request and by an import, and is not written."""
+def test_only_one_of_two_at_once_gets_an_id(faulty: Store) -> None:
+    """Expects the second to learn who has it, by a request and by an import, and not to be written."""
     first, second, third = ClientFactory.build_batch(3, external_id="a")
     meddled: list[bool] = []
 
@@ -79,7 +79,7 @@ def test_of_two_who_want_an_id_at_once_one_gets_it(faulty: Store) -> None:
 
 
 def test_a_lost_answer_gives_nobody_an_id_twice(faulty: Store) -> None:
-    """Expects the repeat of an import to find the ids as its own."""
+    """Expects the repeat of an import to recognise the ids as its own."""
     clients = [ClientFactory(external_id=str(place)) for place in range(30)]
     faulty.aws.lose_answers("dynamodb.TransactWriteItems")
     result = faulty.clients.upsert(clients)
@@ -88,7 +88,7 @@ def test_a_lost_answer_gives_nobody_an_id_twice(faulty: Store) -> None:
 
 
 def test_a_shared_id_that_is_taken_becomes_an_attribute(store: Store) -> None:
-    """Expects whoever comes second to be added with it, and one who has an id of their own to keep that."""
+    """Expects the second client to be added with the attribute, and one who has an id of their own to keep it."""
     store.clients.create(ClientFactory(external_id="a"))
     owner = store.clients.create(ClientFactory(external_id="b"))
     new = ClientFactory(external_id="a")

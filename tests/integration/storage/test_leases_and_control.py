@@ -1,4 +1,4 @@
-"""Leases, the gateway's control and its paces: one owner at a time, no change lost, no moment given twice."""
+"""Leases, the gateway's control and its paces: one owner at a time, no change lost, no moment given out twice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def test_a_lease_has_one_owner(store: Store) -> None:
-    """Who may prolong it; other names are other leases."""
+    """Expects the owner to be able to prolong it; other names are other leases."""
     assert store.leases.acquire("feeder", "a", START, START + MINUTE)
     assert not store.leases.acquire("feeder", "b", START, START + MINUTE)
     assert store.leases.acquire("feeder", "a", START + SECOND, START + 2 * MINUTE)
@@ -31,7 +31,7 @@ def test_a_lease_has_one_owner(store: Store) -> None:
     assert store.leases.acquire("other", "b", START, START + MINUTE)
 
 
-def test_a_lease_runs_out(store: Store) -> None:
+def test_a_lease_expires(store: Store) -> None:
     """After its last moment, not at it."""
     store.leases.acquire("feeder", "a", START, START + MINUTE)
     assert not store.leases.acquire("feeder", "b", START + MINUTE, START + 2 * MINUTE)
@@ -39,8 +39,8 @@ def test_a_lease_runs_out(store: Store) -> None:
     assert not store.leases.acquire("feeder", "a", START + MINUTE + SECOND, START + 2 * MINUTE)
 
 
-def test_a_lease_is_given_back_by_its_owner_only(store: Store) -> None:
-    """Another's attempt, and one for a lease that is not there, come to nothing."""
+def test_only_the_owner_can_release_a_lease(store: Store) -> None:
+    """Expects nothing to happen otherwise, nor with a lease that does not exist."""
     store.leases.acquire("feeder", "a", START, START + MINUTE)
     store.leases.release("feeder", "b")
     store.leases.release("nothing", "b")
@@ -53,7 +53,7 @@ def test_a_lease_is_given_back_by_its_owner_only(store: Store) -> None:
 
 
 def test_the_control_is_read_as_it_was_written(store: Store) -> None:
-    """Every field; before anybody has written one, there is that without a limit."""
+    """Expects every field, and a control without a limit before anybody has written one."""
     assert store.control.read() == GatewayControl()
     full = GatewayControlFactory(
         retry_at=START + MINUTE,
@@ -72,7 +72,7 @@ def test_the_control_is_read_as_it_was_written(store: Store) -> None:
 
 
 def test_of_two_changes_of_the_control_one_is_refused(store: Store) -> None:
-    """The first ones as well as later ones."""
+    """The very first ones as well as later ones."""
     first = GatewayControl().with_rate(10, START, "anna")
     assert store.control.change(GatewayControl(), first)
     assert not store.control.change(GatewayControl(), GatewayControl().with_rate(20, START, "berta"))
@@ -89,8 +89,8 @@ def changed(store: Store, old: GatewayControl, new: GatewayControl) -> GatewayCo
     return new
 
 
-def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -> None:
-    """The newest first; what only senders tell each other is none."""
+def test_changes_of_the_control_are_listed_with_old_and_new_value(store: Store) -> None:
+    """The newest first; what only senders tell each other is left out."""
     control = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     control = changed(store, control, control.with_rate(None, START + SECOND, "berta"))
     control = changed(store, control, control.noting((TroubledCall(START, "a"),), set(), None))
@@ -111,8 +111,8 @@ def test_every_change_is_in_the_trail_with_its_old_and_new_value(store: Store) -
     )
 
 
-def test_a_change_that_is_refused_leaves_no_trail(store: Store) -> None:
-    """Neither exists without the other."""
+def test_a_refused_change_is_not_listed(store: Store) -> None:
+    """Expects both or neither."""
     first = changed(store, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     late = GatewayControl().with_rate(20, START, "berta")
     assert not store.control.change(GatewayControl(), late)
@@ -120,16 +120,16 @@ def test_a_change_that_is_refused_leaves_no_trail(store: Store) -> None:
     assert [change.by for change in store.control.changes("", 10)[0]] == ["anna"]
 
 
-def test_a_change_whose_answer_is_lost_is_in_the_trail_once(faulty: Store) -> None:
-    """The repeat is recognised, or refused as somebody else's would be."""
+def test_a_change_whose_answer_is_lost_is_listed_once(faulty: Store) -> None:
+    """Expects the repeat to be recognised, or refused as somebody else's would be."""
     faulty.aws.lose_answers("dynamodb.TransactWriteItems")
     faulty.control.change(GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     assert faulty.control.read().rate == 10
     assert len(faulty.control.changes("", 10)[0]) == 1
 
 
-def test_the_trail_is_read_page_by_page(faulty: Store) -> None:
-    """One query for each page, of any trail; every change is on one of them."""
+def test_the_list_of_changes_is_read_in_pages(faulty: Store) -> None:
+    """Expects one query for each page, and every change on one of them."""
     control = GatewayControl()
     for rate in range(1, 12):
         control = changed(faulty, control, control.with_rate(rate, START, "anna"))
@@ -145,7 +145,7 @@ def test_the_trail_is_read_page_by_page(faulty: Store) -> None:
     assert seen == list(range(11, 0, -1))
 
 
-def test_the_trail_is_forgotten_after_a_year(faulty: Store) -> None:
+def test_listed_changes_expire_after_a_year(faulty: Store) -> None:
     """By DynamoDB's own expiry."""
     changed(faulty, GatewayControl(), GatewayControl().with_rate(10, START, "anna"))
     (row,) = faulty.tables.settings.query("gateway-changes")
@@ -157,8 +157,8 @@ def test_the_trail_is_forgotten_after_a_year(faulty: Store) -> None:
 HORIZON = timedelta(seconds=4)
 
 
-def test_no_moment_is_given_twice(store: Store) -> None:
-    """Whoever asks later gets later ones, none before now and none after the horizon."""
+def test_no_moment_is_given_out_twice(store: Store) -> None:
+    """Expects later requests to get later moments, none before now and none after the horizon."""
     gaps = {"gateway": Spacing(1_000_000)}
     assert store.control.reserve(gaps, 2, START, HORIZON) == [START, START + SECOND]
     assert store.control.reserve(gaps, 9, START, HORIZON) == [
@@ -171,15 +171,15 @@ def test_no_moment_is_given_twice(store: Store) -> None:
 
 
 def test_a_mailing_keeps_its_own_pace_and_the_gateways(store: Store) -> None:
-    """All paces are written or none; another mailing takes the moments in between."""
+    """Expects all paces to be written or none, and another mailing to take the moments in between."""
     slow = store.control.reserve({"gateway": Spacing(500_000), "mailing-a": Spacing(2_000_000)}, 3, START, HORIZON)
     quick = store.control.reserve({"gateway": Spacing(500_000), "mailing-b": Spacing(500_000)}, 3, START, HORIZON)
     assert slow == [START, START + 2 * SECOND, START + 4 * SECOND]
     assert quick == [START + 0.5 * SECOND, START + SECOND, START + 1.5 * SECOND]
 
 
-def test_moments_that_a_message_takes_are_remembered_as_many(store: Store) -> None:
-    """A slow mailing's messages weigh three and two; whoever books later finds what is left between them."""
+def test_several_moments_of_a_message_are_remembered(store: Store) -> None:
+    """A slow mailing's messages take three and two; expects later bookings to find what is left between them."""
     for weight, name in ((3, "mailing-a"), (2, "mailing-b")):
         slow = {"gateway": Spacing(250_000, weight, 10), name: Spacing(2_000_000)}
         store.control.reserve(slow, 2, START + (3 - weight) * SECOND, HORIZON)
@@ -190,16 +190,16 @@ def test_moments_that_a_message_takes_are_remembered_as_many(store: Store) -> No
     assert quarters == [6, 7, 11, 14, 15, 16]
 
 
-def test_items_of_a_gateway_that_counts_messages_hold_no_weights(store: Store) -> None:
-    """They are what they were."""
+def test_items_of_a_gateway_that_counts_messages_have_no_weights(store: Store) -> None:
+    """Expects them to be as they were before there were weights."""
     store.control.reserve({"gateway": Spacing(500_000), "mailing-a": Spacing(2_000_000)}, 3, START, HORIZON)
     (row,) = store.tables.settings.query("paces", store.tables.settings.name == "gateway")
     assert (len(row.apart), row.weights) == (2, None)
 
 
 @pytest.mark.parametrize("names", [["gateway"], ["gateway", "mailing-a"]])
-def test_a_sender_that_comes_in_between_is_noticed(faulty: Store, names: list[str]) -> None:
-    """Its moments are its own: the other one looks again, and takes those after them."""
+def test_a_sender_that_books_in_between_is_noticed(faulty: Store, names: list[str]) -> None:
+    """Expects the other one to read again, and to take moments after that sender's."""
     gaps = dict.fromkeys(names, Spacing(1_000_000))
     meddled: list[list[object]] = []
 
@@ -213,8 +213,8 @@ def test_a_sender_that_comes_in_between_is_noticed(faulty: Store, names: list[st
     assert meddled[1] == [START, START + SECOND]
 
 
-def test_a_lost_answer_wastes_moments_and_gives_none_twice(faulty: Store) -> None:
-    """The repeat is refused; it cannot be known whose the first ones are."""
+def test_a_lost_answer_wastes_moments_and_gives_none_out_twice(faulty: Store) -> None:
+    """The repeat is refused; nobody can know whose the first ones are."""
     faulty.aws.lose_answers("dynamodb.PutItem")
     given = faulty.control.reserve({"gateway": Spacing(1_000_000)}, 2, START, HORIZON)
     given += faulty.control.reserve({"gateway": Spacing(1_000_000)}, 2, START, 10 * HORIZON)
@@ -222,7 +222,7 @@ def test_a_lost_answer_wastes_moments_and_gives_none_twice(faulty: Store) -> Non
     assert min(given) >= START
 
 
-def test_reserving_ends_though_others_never_let_it_through(faulty: Store) -> None:
+def test_reserving_ends_if_others_are_always_first(faulty: Store) -> None:
     """After ten tries."""
     faulty.aws.refuse("dynamodb.PutItem", "ConditionalCheckFailedException")
     with pytest.raises(Unavailable, match="too many"):
@@ -230,8 +230,8 @@ def test_reserving_ends_though_others_never_let_it_through(faulty: Store) -> Non
     assert len(faulty.clock.waits) == 10
 
 
-def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
-    """Whatever was asked."""
+def test_a_failing_engine_is_unavailable(faulty: Store) -> None:
+    """Whatever was requested."""
     faulty.aws.refuse("dynamodb.", "ProvisionedThroughputExceededException")
     told = replace(GatewayControl(), revision=1)
     for ask in (

@@ -1,4 +1,4 @@
-"""The ledger: rows are added once and changed by whoever read them last, whatever becomes of the answers."""
+"""The ledger: rows are added once and changed only by whoever has read the latest version, even if answers are lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def claimed(message: Message, by: str) -> tuple[Message, Message]:
 
 
 def in_buckets_of_their_own(store: Store, count: int) -> list[Message]:
-    """So many messages of one mailing, each of which is a statement by itself."""
+    """So many messages of one mailing, each of which needs a statement of its own."""
     drawn = MessageFactory.build_batch(200, mailing_id=MAILING_ID)
     messages = list({shard_of(message.client_id): message for message in drawn}.values())[:count]
     assert store.ledger.insert(messages) == [True] * count
@@ -47,7 +47,7 @@ def stored(store: Store, messages: list[Message]) -> list[Message]:
 
 
 def test_a_row_is_read_as_it_was_written(faulty: Store) -> None:
-    """Every field, with all attempts; of an attempt what asks for a pause is not kept."""
+    """Expects every field, with all attempts, except for the pause that an attempt asked for."""
     attempts = (AttemptFactory(unknown=True), AttemptFactory(failed=True), AttemptFactory())
     full = MessageFactory(
         status=MessageStatus.WAITING,
@@ -76,8 +76,8 @@ def test_an_unknown_message_is_not_found(faulty: Store) -> None:
     assert faulty.ledger.read([]) == {}
 
 
-def test_a_row_that_is_there_is_left_as_it_is(faulty: Store) -> None:
-    """A page of dispatch that is repeated resets nobody who has moved on; the answers keep the order."""
+def test_an_existing_row_is_left_as_it_is(faulty: Store) -> None:
+    """Expects a repeated page of dispatch not to reset rows that have moved on, and the answers to keep the order."""
     old = faulty.add_messages(30)
     faulty.ledger.update([claimed(old[3], "a")])
     new = MessageFactory.build_batch(31, mailing_id=old[0].mailing_id)
@@ -87,7 +87,7 @@ def test_a_row_that_is_there_is_left_as_it_is(faulty: Store) -> None:
 
 
 def test_of_two_claims_one_is_refused(faulty: Store) -> None:
-    """Each row on its own: what another sender has taken does not keep the rest of the batch."""
+    """Each row by itself: what another sender has claimed does not stop the rest of the batch."""
     messages = faulty.add_messages(60)
     assert faulty.ledger.update([claimed(message, "a") for message in messages[::2]]).written == [Written.DONE] * 30
     assert (
@@ -97,8 +97,9 @@ def test_of_two_claims_one_is_refused(faulty: Store) -> None:
     assert [row.claim for row in stored(faulty, messages)] == ["a", "b"] * 30
 
 
-def test_what_is_remembered_of_a_row_is_not_believed_if_the_change_knows_it_newer(faulty: Store) -> None:
-    """Another sender has written it since it was read here; whoever read it after that may change it."""
+def test_an_outdated_memory_of_a_row_does_not_stop_a_newer_change(faulty: Store) -> None:
+    """Another sender has written it since it was read here; expects whoever read it after that to be able to change
+    it."""
     (message,) = faulty.add_messages()
     stored(faulty, [message])
     elsewhere = faulty.another_ledger()
@@ -121,14 +122,14 @@ def test_fields_that_become_empty_are_removed(faulty: Store) -> None:
     assert faulty.ledger.due(message.mailing_id, shard_of(message.client_id), START + SECOND, "", 10) == ([], "")
 
 
-def test_a_change_without_the_next_revision_is_a_mistake_of_the_caller(faulty: Store) -> None:
-    """It could not be guarded."""
+def test_a_change_without_the_next_revision_is_the_callers_mistake(faulty: Store) -> None:
+    """It could not be guarded against other changes."""
     (message,) = faulty.add_messages()
     with pytest.raises(ValueError, match="revision"):
         faulty.ledger.update([(message, message)])
 
 
-def test_a_row_that_is_gone_is_not_made_again(faulty: Store) -> None:
+def test_a_deleted_row_is_not_created_again(faulty: Store) -> None:
     """The mailing was removed meanwhile."""
     message = MessageFactory()
     assert faulty.ledger.update([claimed(message, "a")]).written == [Written.REFUSED]
@@ -140,7 +141,7 @@ def test_a_row_that_is_gone_is_not_made_again(faulty: Store) -> None:
 
 
 def test_a_claim_whose_answer_was_lost_is_recognised(faulty: Store) -> None:
-    """The repeat is refused, and the row says that it was ours; another's is still another's."""
+    """The repeat is refused, and the row shows that it was ours; expects others' claims to stay theirs."""
     messages = faulty.add_messages(30)
     faulty.ledger.update([claimed(messages[7], "b")])
     faulty.aws.lose_answers(EXECUTE)
@@ -151,7 +152,7 @@ def test_a_claim_whose_answer_was_lost_is_recognised(faulty: Store) -> None:
 
 
 def test_rows_whose_answer_was_lost_are_there_once(faulty: Store) -> None:
-    """The repeat finds them; nothing is written over."""
+    """Expects the repeat to find them, and nothing to be overwritten."""
     messages = MessageFactory.build_batch(30)
     faulty.aws.lose_answers(EXECUTE)
     faulty.ledger.insert(messages)
@@ -159,7 +160,7 @@ def test_rows_whose_answer_was_lost_are_there_once(faulty: Store) -> None:
 
 
 def busy(places: set[int], times: int, code: str) -> Any:
-    """Carries out a batch but for the statements at some places, which are answered with an error so many times."""
+    """Carry out a batch except for the statements at some places, which are answered with an error so many times."""
     left = times
 
     def partly(operation: str, request: dict[str, Any]) -> Callable[[dict[str, Any]], None] | None:
@@ -182,8 +183,8 @@ def busy(places: set[int], times: int, code: str) -> Any:
     return partly
 
 
-def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
-    """Those alone, after a wait; each keeps its own answer."""
+def test_throttled_statements_are_repeated(faulty: Store) -> None:
+    """Expects only those to be repeated, after a wait, and each to keep its own answer."""
     messages = in_buckets_of_their_own(faulty, 5)
     faulty.ledger.update([claimed(messages[4], "b")])
     faulty.aws.partly = busy({1, 3}, 1, "ThrottlingError")
@@ -196,8 +197,8 @@ def test_statements_that_were_throttled_are_repeated(faulty: Store) -> None:
     assert [row.claim for row in stored(faulty, messages)] == ["a"] * 4 + ["b"]
 
 
-def test_statements_that_are_always_throttled_are_told_and_the_others_kept(faulty: Store) -> None:
-    """After two waits, or as many as it takes up to a moment: an outcome must not be lost."""
+def test_statements_that_are_always_throttled_are_reported_and_the_others_kept(faulty: Store) -> None:
+    """After two waits, or as many as fit before a moment: an outcome must not be lost."""
     messages = in_buckets_of_their_own(faulty, 3)
     faulty.aws.partly = busy({0}, 10**6, "ProvisionedThroughputExceeded")
     changes = [claimed(message, "a") for message in messages]
@@ -208,16 +209,16 @@ def test_statements_that_are_always_throttled_are_told_and_the_others_kept(fault
     assert faulty.ledger.update(changes[:1], until=until).written == [Written.DONE]
 
 
-def test_rows_that_a_busy_table_does_not_take_are_an_error(faulty: Store) -> None:
-    """Dispatch is what waits first: its cursor must not move."""
+def test_rows_that_a_busy_table_does_not_accept_are_an_error(faulty: Store) -> None:
+    """Dispatch has to wait: its cursor must not move."""
     faulty.aws.partly = busy({0}, 10**6, "ThrottlingError")
     with pytest.raises(Unavailable, match="busy"):
         faulty.ledger.insert([MessageFactory()])
     assert len(faulty.clock.waits) == 1
 
 
-def test_a_statement_that_is_wrong_is_not_repeated(faulty: Store) -> None:
-    """It is no refusal, for nobody else has the row; it is told in the log."""
+def test_an_invalid_statement_is_not_repeated(faulty: Store) -> None:
+    """It is not refused because somebody else has the row; expects an error in the log."""
     (message,) = faulty.add_messages()
     faulty.aws.partly = busy({0}, 10**6, "ValidationError")
     assert faulty.ledger.update([claimed(message, "a")]).written == [Written.BUSY]
@@ -225,7 +226,7 @@ def test_a_statement_that_is_wrong_is_not_repeated(faulty: Store) -> None:
 
 
 def test_rows_that_come_in_two_answers_are_all_read(faulty: Store) -> None:
-    """DynamoDB answers a batch of reads in part; a hundred keys go in one call."""
+    """DynamoDB answers a batch of reads in part; a call may have a hundred keys."""
     mailing = MailingFactory(division=Division(16, 60), launched_at=START)
     faulty.mailings.create(mailing)
     messages = faulty.add_messages(200, mailing_id=mailing.mailing_id)

@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
 def test_a_shard_is_read_in_pages(faulty: Store, limit: int) -> None:
-    """Each row once, by client; of no other mailing or shard."""
+    """Expects each row once, by client, and none of another mailing or shard."""
     mine = faulty.add_messages(60)
     faulty.add_messages(20)
     found: list[Message] = []
@@ -38,8 +38,8 @@ def test_a_shard_is_read_in_pages(faulty: Store, limit: int) -> None:
     assert sorted(found, key=lambda row: row.client_id) == sorted(mine, key=lambda row: row.client_id)
 
 
-def test_what_failed_or_is_unknown_has_a_list_of_its_own(faulty: Store) -> None:
-    """Over all shards of one mailing; what was put back is not in it any more."""
+def test_failed_and_unknown_messages_have_a_list_of_their_own(faulty: Store) -> None:
+    """Over all shards of one mailing, without messages that were put back."""
     mailing_id = MailingFactory().mailing_id
     trouble = faulty.add_messages(4, mailing_id=mailing_id, status=MessageStatus.FAILED)
     trouble += faulty.add_messages(3, mailing_id=mailing_id, status=MessageStatus.UNKNOWN)
@@ -58,7 +58,7 @@ def test_what_failed_or_is_unknown_has_a_list_of_its_own(faulty: Store) -> None:
 
 
 def test_parked_messages_come_when_they_are_due(faulty: Store) -> None:
-    """The earliest first, none before its time, on from where the last page ended."""
+    """Expects the earliest first, none before its time, and each page to go on where the last one ended."""
     mailing_id = MailingFactory().mailing_id
     parked = [
         message
@@ -84,7 +84,7 @@ def test_parked_messages_come_when_they_are_due(faulty: Store) -> None:
 
 
 def test_rows_that_are_counted_are_read_in_long_pages(faulty: Store) -> None:
-    """Each of one mailing once, over all shards."""
+    """Expects each row of one mailing once, over all shards."""
     mailing_id = MailingFactory().mailing_id
     attempts = (AttemptFactory(), AttemptFactory())
     sent = {"status": MessageStatus.SENT, "sent_at": START, "attempts": attempts}
@@ -103,7 +103,7 @@ def test_rows_that_are_counted_are_read_in_long_pages(faulty: Store) -> None:
 
 
 def test_a_removed_ledger_is_gone(faulty: Store) -> None:
-    """Shard by shard, until there is nothing left; others stay. What a batch leaves over is removed too."""
+    """Shard by shard, until nothing is left, including what a batch leaves over; expects others to stay."""
     mine, others = faulty.add_messages(40), faulty.add_messages(5)
     held: list[int] = []
 
@@ -128,8 +128,8 @@ def test_a_removed_ledger_is_gone(faulty: Store) -> None:
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerError", "AccessDeniedException"])
-def test_an_engine_in_trouble_is_unavailable(faulty: Store, code: str) -> None:
-    """Whatever was asked."""
+def test_a_failing_engine_is_unavailable(faulty: Store, code: str) -> None:
+    """Whatever was requested."""
     (message,) = faulty.add_messages()
     faulty.aws.refuse("dynamodb.", code)
     for ask in (

@@ -1,4 +1,4 @@
-"""Mailings: changed by whoever read them last, listed in pages, counted without drift, removed for good."""
+"""Mailings: changed only by whoever has read the latest version, listed in pages, counted exactly, deleted for good."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add(store: Store, **fields: Any) -> Mailing:
 
 
 def running(store: Store, **fields: Any) -> Mailing:
-    """A mailing that has its shards."""
+    """A running mailing, which has its shards."""
     mailing = add(store, **fields)
     launched = replace(mailing.moved_to(MailingStatus.RUNNING, START), launched_at=START)
     assert store.mailings.launch(mailing, launched)
@@ -51,7 +51,7 @@ def running(store: Store, **fields: Any) -> Mailing:
 
 
 def end(store: Store, mailing: Mailing, **counts: int) -> Mailing:
-    """The mailing finished, with a recount."""
+    """The mailing as finished, with a recount."""
     final = tuple(sorted(counts.items()))
     finished = replace(mailing.moved_to(MailingStatus.FINISHED, START), final=final)
     assert store.mailings.end(mailing, finished, MailingCounters(Counter(counts)))
@@ -62,22 +62,22 @@ def end(store: Store, mailing: Mailing, **counts: int) -> Mailing:
 
 
 def test_a_mailing_is_read_as_it_was_written(store: Store) -> None:
-    """Every field, given or not."""
+    """Every field, set or not."""
     for mailing in (add(store), add(store, **FULL)):
         assert store.mailings.get(mailing.mailing_id) == mailing
         assert store.mailings.state(mailing.mailing_id).mailing == mailing
 
 
 def test_an_unknown_mailing_is_not_found(store: Store) -> None:
-    """However it is asked for."""
+    """Whichever way it is read."""
     unknown = MailingFactory().mailing_id
     for ask in (store.mailings.get, store.mailings.state, store.mailings.detail):
         with pytest.raises(NotFound):
             ask(unknown)
 
 
-def test_two_who_change_the_same_mailing_do_not_overwrite_each_other(store: Store) -> None:
-    """Whoever comes second is told so, and counts nothing."""
+def test_changes_of_the_same_mailing_do_not_overwrite_each_other(store: Store) -> None:
+    """Expects the second to be told so, and to count nothing."""
     mailing = add(store)
     paused = mailing.moved_to(MailingStatus.PAUSED, START)
     assert store.mailings.change(mailing, paused)
@@ -87,7 +87,7 @@ def test_two_who_change_the_same_mailing_do_not_overwrite_each_other(store: Stor
     assert store.mailings.totals() == {"paused": 1}
 
 
-def test_every_step_moves_the_totals(store: Store) -> None:
+def test_every_change_of_status_changes_the_totals(store: Store) -> None:
     """From one status to the next, until it is removed."""
     mailing = running(store)
     add(store)
@@ -101,7 +101,7 @@ def test_every_step_moves_the_totals(store: Store) -> None:
 
 
 def test_totals_of_an_earlier_version_are_added(store: Store) -> None:
-    """Which had an item for each counter, in parts with a number at the end or none."""
+    """They had an item for each counter, in parts with or without a number at the end."""
     mailing = running(store)
     store.tables.settings("ended-messages", "finished\x1fsent|1", amount=5).save()
     for name, amount in (("running", 2), ("running|3", 4), ("scheduled|3", 1), ("paused|0", 0)):
@@ -114,7 +114,7 @@ def test_totals_of_an_earlier_version_are_added(store: Store) -> None:
 
 @pytest.mark.parametrize("operation", ["create", "change", "launch", "mark_deleted"])
 def test_a_lost_answer_is_recognised(faulty: Store, operation: str) -> None:
-    """The repeat is refused, and what is found then is what was written; it is counted once."""
+    """The repeat is refused, and what is found then is what was written; expects it to be counted once."""
     mailing = MailingFactory()
     if operation != "create":
         faulty.mailings.create(mailing)
@@ -134,8 +134,8 @@ def test_a_lost_answer_is_recognised(faulty: Store, operation: str) -> None:
 # -- lists
 
 
-def test_mailings_are_listed_the_newest_first(store: Store) -> None:
-    """Each once, in pages; parts of one mailing are not in the list."""
+def test_mailings_are_listed_with_the_newest_first(store: Store) -> None:
+    """Expects each once, in pages, without the other items of a mailing."""
     mailings = [running(store) for _ in range(7)]
     found, after = [], None
     for _ in range(5):
@@ -146,8 +146,8 @@ def test_mailings_are_listed_the_newest_first(store: Store) -> None:
     assert found == sorted(mailings, key=lambda mailing: mailing.mailing_id, reverse=True)
 
 
-def test_mailings_of_a_status_are_listed_the_latest_start_first(store: Store) -> None:
-    """Those that start at the same time too."""
+def test_mailings_of_a_status_are_listed_with_the_latest_start_first(store: Store) -> None:
+    """Expects all of them, even if several start at the same time."""
     mailings = [add(store, start_at=START + number // 2 * SECOND) for number in range(7)]
     running(store)
     found, after = [], None
@@ -162,7 +162,7 @@ def test_mailings_of_a_status_are_listed_the_latest_start_first(store: Store) ->
 
 
 def test_due_mailings_are_found_by_their_start(store: Store) -> None:
-    """The earliest first, up to a moment and with it."""
+    """The earliest first, up to and including a moment."""
     due = [add(store, start_at=START + number * SECOND) for number in range(4)]
     found = store.mailings.lists.with_status(MailingStatus.SCHEDULED, START + 2 * SECOND)
     assert list(found) == due[:3]
@@ -184,7 +184,7 @@ def test_a_launched_mailing_has_sixteen_shards_at_their_start(store: Store) -> N
 
 
 def test_a_shard_has_one_dispatcher(store: Store) -> None:
-    """Until its lease runs out, or it is given back; a shard that is not there has none."""
+    """Until its lease expires or is released; a shard that does not exist has none."""
     mailing_id = running(store).mailing_id
     shard = store.mailings.state(mailing_id).shards["03"]
     until = START + 60 * SECOND
@@ -198,8 +198,8 @@ def test_a_shard_has_one_dispatcher(store: Store) -> None:
     assert not store.mailings.shards.acquire(add(store).mailing_id, shard, "a", START, until)
 
 
-def test_a_dispatcher_reads_its_shard_alone(store: Store) -> None:
-    """With the mailing; there is none before the launch, and nothing to read of a mailing that is gone."""
+def test_a_dispatcher_reads_only_its_shard(store: Store) -> None:
+    """With the mailing; there is no shard before the launch, and nothing to read of a deleted mailing."""
     scheduled, mailing = add(store), running(store)
     shard = store.mailings.state(mailing.mailing_id).shards["03"]
     store.mailings.shards.acquire(mailing.mailing_id, shard, "a", START, START + SECOND)
@@ -212,7 +212,7 @@ def test_a_dispatcher_reads_its_shard_alone(store: Store) -> None:
             store.mailings.with_shard(mailing_id, "03")
 
 
-def test_the_last_page_gives_the_lease_back(store: Store) -> None:
+def test_the_last_page_releases_the_lease(store: Store) -> None:
     """In the same write."""
     mailing_id = running(store).mailing_id
     store.mailings.shards.acquire(
@@ -224,8 +224,8 @@ def test_the_last_page_gives_the_lease_back(store: Store) -> None:
     assert store.mailings.state(mailing_id).shards["03"] == replace(new, owner="", lease_until=None, counted_at=START)
 
 
-def test_a_lease_that_is_given_up_tells_the_next_one_of_it(store: Store) -> None:
-    """It is free at once, as one that is given back, and still bears the name of whoever stopped in a page."""
+def test_a_lease_that_is_given_up_names_its_last_owner(store: Store) -> None:
+    """It is free at once, like a released one, but still has the name of the dispatcher that stopped during a page."""
     mailing_id = running(store).mailing_id
     shard = store.mailings.state(mailing_id).shards["03"]
     store.mailings.shards.acquire(mailing_id, shard, "a", START, START + 60 * SECOND)
@@ -238,8 +238,8 @@ def test_a_lease_that_is_given_up_tells_the_next_one_of_it(store: Store) -> None
     assert store.mailings.shards.acquire(mailing_id, shard, "b", START, START + 60 * SECOND)
 
 
-def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
-    """By the owner of the lease, on from where the shard stood; with what dispatch itself has settled."""
+def test_a_page_of_dispatch_is_saved_once(store: Store) -> None:
+    """By the owner of the lease, from where the shard was; with the counts of what dispatch itself has skipped."""
     mailing_id = running(store).mailing_id
     until = START + 60 * SECOND
     store.mailings.shards.acquire(mailing_id, store.mailings.state(mailing_id).shards["03"], "a", START, until)
@@ -254,8 +254,8 @@ def test_a_page_of_dispatch_is_noted_once(store: Store) -> None:
     assert (state.statistics.total, state.statistics.by_status["skipped"]) == (5, 2)
 
 
-def test_a_feed_goes_on_from_where_it_was_read(store: Store) -> None:
-    """Whoever feeds from an old place, or from before a restart, is refused."""
+def test_a_feed_continues_from_where_it_was_read(store: Store) -> None:
+    """Expects a feeder with an old place, or one from before a restart, to be refused."""
     mailing_id = running(store).mailing_id
     start = store.mailings.state(mailing_id).shards["03"]
     fed = replace(start, feed_cursor="x", fed=True)
@@ -273,7 +273,7 @@ def test_a_feed_goes_on_from_where_it_was_read(store: Store) -> None:
 
 
 def test_counts_are_added_up(store: Store) -> None:
-    """Also down again; what adds nothing asks nothing."""
+    """Expects negative counts to work, and counts of zero to make no call."""
     mailing_id = running(store).mailing_id
     store.mailings.add_counts(mailing_id, Counter(sent=3, waiting=2), START)
     store.mailings.add_counts(mailing_id, Counter(sent=1, waiting=-2), START + SECOND)
@@ -284,7 +284,7 @@ def test_counts_are_added_up(store: Store) -> None:
 
 
 def test_a_lost_answer_counts_once(faulty: Store) -> None:
-    """The repeat is recognised by the writer's own mark; the next addition counts again."""
+    """The repeat is recognised by the writer's own mark; expects the next addition to count again."""
     mailing_id = running(faulty).mailing_id
     faulty.aws.lose_answers("dynamodb.UpdateItem")
     faulty.mailings.add_counts(mailing_id, Counter(sent=3), START)
@@ -292,8 +292,9 @@ def test_a_lost_answer_counts_once(faulty: Store) -> None:
     assert faulty.mailings.state(mailing_id).statistics.by_status["sent"] == 6
 
 
-def test_who_adds_for_others_leaves_their_marks(faulty: Store) -> None:
-    """Threads that count a batch's mailings add no attribute of their own, and each addition counts once even so."""
+def test_threads_that_count_for_others_leave_their_marks(faulty: Store) -> None:
+    """Expects threads that count a batch's mailings to add no attribute of their own, and each addition to count
+    once."""
     mailing_ids = [running(faulty).mailing_id for _ in range(3)]
     marks = [faulty.mailings.mark() for _ in mailing_ids]
 
@@ -324,7 +325,7 @@ def test_a_mailing_that_goes_on_counts_from_its_recount(store: Store) -> None:
 
 
 def test_a_cancelled_mailing_waits_until_its_ledger_is_closed(store: Store) -> None:
-    """Only one that was launched has a ledger."""
+    """Only a mailing that was launched has a ledger."""
     launched, never = running(store), add(store)
     for mailing in (launched, never):
         assert store.mailings.change(mailing, mailing.moved_to(MailingStatus.CANCELLED, START))
@@ -333,8 +334,8 @@ def test_a_cancelled_mailing_waits_until_its_ledger_is_closed(store: Store) -> N
     assert list(store.mailings.closing(10)) == []
 
 
-def test_a_removed_mailing_is_hidden_at_once_and_gone_in_the_end(store: Store) -> None:
-    """In between the mark says what is still to be done; another mailing stays."""
+def test_a_deleted_mailing_is_hidden_at_once_and_gone_in_the_end(store: Store) -> None:
+    """In between, a mark says what is still to be done; expects another mailing to stay."""
     mailing, other = running(store), running(store)
     assert store.mailings.mark_deleted(mailing)
     with pytest.raises(NotFound):
@@ -351,8 +352,8 @@ def test_a_removed_mailing_is_hidden_at_once_and_gone_in_the_end(store: Store) -
     assert len(store.mailings.state(other.mailing_id).shards) == 16
 
 
-def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
-    """Whatever was asked."""
+def test_a_failing_engine_is_unavailable(faulty: Store) -> None:
+    """Whatever was requested."""
     mailing = add(faulty)
     faulty.aws.refuse("dynamodb.", "ThrottlingException")
     for ask in (

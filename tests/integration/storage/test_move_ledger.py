@@ -1,4 +1,4 @@
-"""The ledger of an earlier version, a row for each message, is moved into buckets, whatever happens on the way."""
+"""The ledger of an earlier version, with a row for each message, is moved into buckets, whatever fails on the way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLD_TABLE = f"{SETTINGS.resource_prefix}-messages"
 
 
 def old_table(store: Store) -> None:
-    """The table as the earlier version made it."""
+    """The table as the earlier version created it."""
     keys = [{"AttributeName": "ledger_key", "KeyType": "HASH"}, {"AttributeName": "client_id", "KeyType": "RANGE"}]
     store.dynamodb.create_table(
         TableName=OLD_TABLE,
@@ -37,7 +37,7 @@ def old_table(store: Store) -> None:
 
 
 def old_row(message: Message, **sentences: str) -> Item:
-    """The row that the earlier version wrote for a message; `reason` as a sentence, if one is given."""
+    """The row that the earlier version wrote for a message; `reason` as a sentence, if there is one."""
     ledger_key = f"{message.mailing_id}#{shard_of(message.client_id)}"
     row: Item = {
         "ledger_key": {"S": ledger_key},
@@ -76,7 +76,7 @@ def old_attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def old_mailing(store: Store, *rows: Item) -> Mailing:
-    """A mailing that runs, as the earlier version kept it, with its rows."""
+    """A running mailing with its rows, as the earlier version stored it."""
     mailing = MailingFactory(status=MailingStatus.RUNNING, launched_at=START)
     store.mailings.create(mailing)
     key = {"mailing_id": {"S": mailing.mailing_id}, "part": {"S": "META"}}
@@ -89,7 +89,7 @@ def old_mailing(store: Store, *rows: Item) -> Mailing:
 
 
 def test_messages_are_moved_as_they_were(faulty: Store) -> None:
-    """Every field of every message, into as many buckets as they need."""
+    """Every field of every message, in as many buckets as they need."""
     old_table(faulty)
     attempts = (AttemptFactory(unknown=True), AttemptFactory(failed=True))
     some = MessageFactory.build_batch(400, status=MessageStatus.SENT, sent_at=START + SECOND, attempts=attempts[1:])
@@ -122,7 +122,7 @@ def _of(mailing: Mailing, message: Message) -> Message:
 
 
 def test_a_ledger_that_is_not_moved_yet_is_left_alone(faulty: Store) -> None:
-    """It must not seem to be empty: the mailing would be ended, and nobody told."""
+    """It must not look empty: the mailing would be ended without reaching anybody."""
     old_table(faulty)
     message = MessageFactory()
     mailing = old_mailing(faulty, old_row(message))
@@ -134,8 +134,8 @@ def test_a_ledger_that_is_not_moved_yet_is_left_alone(faulty: Store) -> None:
         faulty.ledger.long_page(mailing.mailing_id, "00", "")
 
 
-def test_a_move_that_was_stopped_is_repeated(faulty: Store) -> None:
-    """What was moved already is written again, as it was."""
+def test_an_interrupted_move_can_be_repeated(faulty: Store) -> None:
+    """Expects what was already moved to be written again unchanged."""
     old_table(faulty)
     messages = MessageFactory.build_batch(40)
     mailing = old_mailing(faulty, *map(old_row, messages))
@@ -148,7 +148,7 @@ def test_a_move_that_was_stopped_is_repeated(faulty: Store) -> None:
 
 
 def test_old_sentences_become_reasons(faulty: Store) -> None:
-    """Of the message; whether it is a dead letter hangs on it."""
+    """Whether a message is a dead letter depends on it."""
     old_table(faulty)
     failed, waiting = MessageFactory(status=MessageStatus.FAILED), MessageFactory(status=MessageStatus.WAITING)
     mailing = old_mailing(
@@ -162,6 +162,6 @@ def test_old_sentences_become_reasons(faulty: Store) -> None:
     assert rows[mailing.mailing_id, waiting.client_id].because(Reason.OUTSIDE_LOCAL_WINDOW)
 
 
-def test_where_there_is_no_old_table_nothing_is_moved(faulty: Store) -> None:
-    """A new installation."""
+def test_nothing_is_moved_without_an_old_table(faulty: Store) -> None:
+    """As in a new installation."""
     assert move(SETTINGS, faulty.dynamodb, print) == 0

@@ -1,4 +1,4 @@
-"""What an older version wrote as a sentence is read as what it means."""
+"""What an older version wrote as a sentence is read as a reason."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SECOND = timedelta(seconds=1)
         ("", "", None, ""),
     ],
 )
-def test_an_old_circuit_tells_cause_and_words_apart(
+def test_the_state_of_an_old_circuit_is_read_as_cause_and_words(
     store: Store, by: str, sentence: str, cause: Cause | None, words: str
 ) -> None:
-    """What an operator wrote is theirs, and no sentence of the service."""
+    """An operator's words are their own, and no sentence of the service."""
     old = GatewayControl(retry_at=START + SECOND, revision=1, changed_by=by, changed_at=START, reason=sentence)
     assert store.control.change(GatewayControl(), old)
     control = store.control.read()

@@ -28,7 +28,7 @@ TAGS, OPERATORS = ("a", "ab", "b", "c"), ("903", "916", "")
 
 
 def items(store: Store) -> list[dict[str, Any]]:
-    """All items of the clients' table, as the emulator holds them, but for that of the key."""
+    """All items of the clients' table in the emulator, except for the key."""
     table = emulated_dynamodb._tables[SETTINGS.clients_table]["items"]
     return [item for some in table.values() for item in some.values() if "shard" in item]
 
@@ -59,7 +59,7 @@ def people(rng: random.Random, count: int) -> list[Client]:
 
 @pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(2, 6))])
 def test_walks_lists_and_counts_of_any_segment_have_everybody_once(faulty: Store, seed: int) -> None:
-    """After random changes, whatever the size of the pages; a count that is not exact is never too small."""
+    """After random changes, with any page size; a count that is not exact is never too small."""
     rng = random.Random(seed)
     known = people(rng, 60)
     faulty.clients.upsert(known)
@@ -91,7 +91,7 @@ def test_walks_lists_and_counts_of_any_segment_have_everybody_once(faulty: Store
 
 
 def test_a_client_leaves_no_item_behind(store: Store) -> None:
-    """Expects a client with one tag to have one item as ever, and a removed one none."""
+    """Expects one item for a client with one tag, as before, and none for a removed one."""
     client = store.clients.create(ClientFactory(tags=("a", "b", "c")))
     assert dict(store.clients.tags(9)) == {"a": 1, "b": 1, "c": 1}
     changed = replace(client, tags=("b", "d"), operator="903", updated_at=START + timedelta(seconds=1))
@@ -104,8 +104,8 @@ def test_a_client_leaves_no_item_behind(store: Store) -> None:
     assert everybody(store, Segment(("b", "d")), 9) == []
 
 
-def test_one_tag_is_kept_as_it_was_before_there_were_several(faulty: Store) -> None:
-    """One item and the same attributes, so that it costs the same; further tags are no clients."""
+def test_a_single_tag_is_stored_as_before_there_were_several(faulty: Store) -> None:
+    """One item with the same attributes, so that it costs the same; items of further tags are no clients."""
     one = faulty.clients.create(ClientFactory(tags=("a",)))
     (item,) = items(faulty)
     assert (item["tag"], "tags" in item) == ({"S": "a"}, False)
@@ -117,7 +117,7 @@ def test_one_tag_is_kept_as_it_was_before_there_were_several(faulty: Store) -> N
     assert faulty.clients.get_many([further["client_id"]["S"]]) == {}
 
 
-def test_twenty_tags_become_twenty_others_in_one_transaction(store: Store) -> None:
+def test_twenty_tags_are_replaced_in_one_transaction(store: Store) -> None:
     """And many such clients are imported in as many transactions as they need."""
     old, new = ([f"{word}{number}" for number in range(MOST_TAGS)] for word in ("old", "new"))
     clients = [ClientFactory(tags=tuple(old)) for _ in range(5)]
@@ -134,7 +134,7 @@ def test_twenty_tags_become_twenty_others_in_one_transaction(store: Store) -> No
 
 
 def test_what_an_index_still_shows_is_left_out(faulty: Store) -> None:
-    """The index may show a further tag of somebody who has it no more, or who is gone."""
+    """The index may still show a tag that a client has lost, or a client who is gone."""
     stays, loses, goes = (faulty.clients.create(ClientFactory(tags=("a", "b"))) for _ in range(3))
     table = emulated_dynamodb._tables[SETTINGS.clients_table]["items"]
     before = {key: dict(some) for key, some in table.items()}
@@ -148,7 +148,7 @@ def test_what_an_index_still_shows_is_left_out(faulty: Store) -> None:
 
 
 def test_nobody_is_left_out_by_a_read_that_lags_behind_the_index(faulty: Store) -> None:
-    """Clients who are not found, or found without the tag, are read again, consistently; nobody else is."""
+    """Expects clients who are not found, or found without the tag, to be read again consistently, and nobody else."""
     clients = [faulty.clients.create(ClientFactory(tags=("a", "b"))) for _ in range(3)]
     read: list[tuple[bool, int]] = []
 
@@ -166,8 +166,8 @@ def test_nobody_is_left_out_by_a_read_that_lags_behind_the_index(faulty: Store) 
     assert sum(count for consistent, count in read if consistent) == 1
 
 
-def test_two_who_change_the_tags_of_a_client_do_not_overwrite_each_other(store: Store) -> None:
-    """Also if the first one stays."""
+def test_changes_of_the_same_clients_tags_do_not_overwrite_each_other(store: Store) -> None:
+    """Even if the first tag stays."""
     client = store.clients.create(ClientFactory(tags=("a", "b")))
     store.clients.change(client, replace(client, tags=("a", "c")))
     with pytest.raises(Conflict):
@@ -176,7 +176,7 @@ def test_two_who_change_the_tags_of_a_client_do_not_overwrite_each_other(store: 
 
 
 def test_a_change_of_any_tag_is_logged() -> None:
-    """Also of their order: another item of theirs stands at each place of the index then."""
+    """Even of their order: the index has another item at each place then."""
     client = ClientFactory(tags=("a", "b"))
     assert is_logged(client, replace(client, tags=("a",)))
     assert is_logged(client, replace(client, tags=("b", "a")))
@@ -187,7 +187,7 @@ def test_a_change_of_any_tag_is_logged() -> None:
 
 @pytest.mark.parametrize("tags", [(), ("a",), ("a", "b")])
 def test_an_import_keeps_the_tags_of_a_row(tags: tuple[str, ...]) -> None:
-    """One tag as a text, as an earlier version kept it."""
+    """With one tag as text, as an earlier version stored it."""
     client = ClientFactory(tags=tags)
     file = ClientFile(given={client.phone_number: frozenset({"tags"})})
     cells = client_cells(client, file)

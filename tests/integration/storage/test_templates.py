@@ -1,4 +1,4 @@
-"""Templates in their table: whoever comes first, whichever answers are lost."""
+"""Templates in their table: whoever comes first, and whichever answers are lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def templates_of(store: Store) -> TemplateRepository:
     return TemplateRepository(store.tables, Backoff(store.clock, store.backoff_rng))
 
 
-def test_what_is_kept_is_what_is_read(store: Store) -> None:
+def test_a_template_is_read_as_it_was_written(store: Store) -> None:
     templates = templates_of(store)
     templates.add(FIRST)
     assert templates.latest(FIRST.template_id) == FIRST
@@ -32,8 +32,8 @@ def test_what_is_kept_is_what_is_read(store: Store) -> None:
     assert [one.name for one in templates.page("", 10)[0]] == ["Welcome"]
 
 
-def test_of_two_changes_of_the_same_version_one_is_made(store: Store) -> None:
-    """Expects the other to be told, whether or not it wanted another name, and nothing of it to be left."""
+def test_only_one_of_two_changes_of_the_same_version_is_made(store: Store) -> None:
+    """Expects the other to be refused, whether or not it changes the name, and to leave nothing behind."""
     templates = templates_of(store)
     templates.add(FIRST)
     templates.change(FIRST, SECOND)

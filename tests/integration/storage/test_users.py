@@ -1,4 +1,4 @@
-"""Users, tokens and tries to sign in: one of each name, always an admin, nothing kept that could be stolen."""
+"""Users, tokens and sign-in tries: unique names, always an admin, and nothing stored that could be stolen."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_a_user_is_read_as_it_was_written(store: Store) -> None:
         store.users.get(user.username.upper())
 
 
-def test_a_name_is_taken_once(store: Store) -> None:
-    """The second one changes nothing."""
+def test_a_name_can_be_used_once(store: Store) -> None:
+    """Expects the second user to change nothing."""
     user = add(store)
     with pytest.raises(Conflict, match="this username is taken"):
         store.users.create(replace(user, password_hash="another", updated_at=START + SECOND))
@@ -43,8 +43,8 @@ def test_a_name_is_taken_once(store: Store) -> None:
     assert store.users.count() == 1
 
 
-def test_two_who_change_the_same_user_do_not_overwrite_each_other(store: Store) -> None:
-    """Whoever comes second has to read again."""
+def test_changes_of_the_same_user_do_not_overwrite_each_other(store: Store) -> None:
+    """Expects the second to have to read again."""
     user = add(store)
     store.users.change(user, replace(user, password_hash="first", updated_at=START + SECOND))
     for late in (
@@ -57,7 +57,7 @@ def test_two_who_change_the_same_user_do_not_overwrite_each_other(store: Store) 
 
 
 def test_there_is_always_an_admin(store: Store) -> None:
-    """The last one can neither go nor become less; one of two can."""
+    """Expects the last one not to be deleted or demoted, but one of two to be."""
     first = add(store, role=Role.ADMIN)
     add(store)
     for attempt in (
@@ -73,7 +73,7 @@ def test_there_is_always_an_admin(store: Store) -> None:
     assert store.users.get(first.username).role is Role.OPERATOR
 
 
-def test_the_last_admin_can_change_the_password(store: Store) -> None:
+def test_the_last_admin_can_change_their_password(store: Store) -> None:
     """The role stays, so nothing is counted."""
     admin = add(store, role=Role.ADMIN)
     changed = replace(admin, password_hash="new", updated_at=START + SECOND)
@@ -83,7 +83,7 @@ def test_the_last_admin_can_change_the_password(store: Store) -> None:
 
 
 def test_users_are_listed_by_name_in_pages(store: Store) -> None:
-    """Each once; tokens and tries are not among them."""
+    """Expects each once, without tokens and tries."""
     users = [add(store) for _ in range(7)]
     store.users.add_token(TokenFactory(username=users[0].username))
     store.users.count_try("account#x", FailedSignIns(), START, HOUR)
@@ -103,7 +103,7 @@ def test_users_are_listed_by_name_in_pages(store: Store) -> None:
 
 
 def test_a_token_is_found_by_its_hash(store: Store) -> None:
-    """In whole seconds, as the table's time to live wants it."""
+    """Its times are in whole seconds, as the table's time to live needs them."""
     token = TokenFactory()
     store.users.add_token(token)
     assert store.users.token(token.token_hash) == token
@@ -111,7 +111,7 @@ def test_a_token_is_found_by_its_hash(store: Store) -> None:
 
 
 def test_a_token_is_read_with_its_user_in_one_call(store: Store) -> None:
-    """Both, or None for the one that is not there."""
+    """Expects both, or None for what does not exist."""
     user, token = add(store), TokenFactory()
     store.users.add_token(token)
     assert store.users.holder(user.username, token.token_hash) == (token, user)
@@ -121,8 +121,8 @@ def test_a_token_is_read_with_its_user_in_one_call(store: Store) -> None:
         assert store.calls_of(lambda: store.users.holder("nobody", "0" * 64)) == ["dynamodb.BatchGetItem"]
 
 
-def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
-    """Also if one name is the beginning of another; a revoked one is gone, and may be revoked again."""
+def test_a_users_tokens_are_only_their_own(store: Store) -> None:
+    """Even if one name is the beginning of another; a revoked token is gone, and may be revoked again."""
     mine = [TokenFactory(username="anna") for _ in range(3)]
     other = TokenFactory(username="anna2")
     for token in [*mine, other]:
@@ -139,7 +139,7 @@ def test_a_users_tokens_are_those_of_no_other(store: Store) -> None:
 
 
 def test_tries_are_counted_one_by_one(store: Store) -> None:
-    """Two at once count once, and the other one sees that it has to look again."""
+    """Two at once count once, and the other one finds that it has to read again."""
     assert store.users.tries("account#anna", START) == FailedSignIns()
     assert store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
     assert not store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
@@ -151,7 +151,7 @@ def test_tries_are_counted_one_by_one(store: Store) -> None:
 
 
 def test_tries_are_forgotten_after_a_while(store: Store) -> None:
-    """Though the table may still hold them: DynamoDB removes them days later."""
+    """Even if the table still has them: DynamoDB removes them days later."""
     store.users.count_try("account#anna", FailedSignIns(), START, HOUR)
     assert store.users.tries("account#anna", START + HOUR - SECOND).count == 1
     assert store.users.tries("account#anna", START + HOUR) == FailedSignIns()
@@ -159,8 +159,8 @@ def test_tries_are_forgotten_after_a_while(store: Store) -> None:
     assert store.users.tries("account#anna", START + HOUR) == FailedSignIns(1, START + HOUR)
 
 
-def test_tries_are_forgiven(store: Store) -> None:
-    """One of them, or all; none is ever counted below zero."""
+def test_tries_can_be_taken_back(store: Store) -> None:
+    """One of them, or all; the count is never below zero."""
     for count in range(3):
         store.users.count_try("account#anna", FailedSignIns(count), START, HOUR)
     store.users.forgive_try("account#anna")
@@ -174,8 +174,8 @@ def test_tries_are_forgiven(store: Store) -> None:
     assert store.users.tries("account#anna", START) == FailedSignIns()
 
 
-def test_an_engine_in_trouble_is_unavailable(faulty: Store) -> None:
-    """Nobody is signed in, and nobody is told that a name is free."""
+def test_a_failing_engine_is_unavailable(faulty: Store) -> None:
+    """Expects nobody to be signed in, and no name to be called free."""
     user = add(faulty)
     faulty.aws.refuse("dynamodb.", "ThrottlingException")
     for ask in (
