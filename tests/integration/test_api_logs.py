@@ -20,7 +20,7 @@ REGION = "eu-west-1"
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    """An account that nothing was ever set in."""
+    """An account in which nothing was ever set."""
     with mock_aws(config={"iam": {"load_aws_managed_policies": True}}):
         session = boto3.Session("test", "test", region_name=REGION)
         yield Account(session, "", REGION, "123456789012")
@@ -31,7 +31,7 @@ def _set(account: Account) -> str:
 
 
 def test_an_account_without_a_role_gets_one_that_can_write_logs(account: Account) -> None:
-    """Expects API Gateway to be the only one that may take it on, for what AWS's own policy allows."""
+    """Expects only API Gateway to be able to assume it, and only for what AWS's own policy allows."""
     assert ensure_api_logs(account)
     role = account.client("iam").get_role(RoleName=ROLE)["Role"]
     assert _set(account) == role["Arn"]
@@ -41,7 +41,7 @@ def test_an_account_without_a_role_gets_one_that_can_write_logs(account: Account
     assert policy["PolicyName"] == "AmazonAPIGatewayPushToCloudWatchLogs"
 
 
-def test_a_role_that_is_set_stays(account: Account) -> None:
+def test_an_existing_role_stays(account: Account) -> None:
     """Expects neither a second deploy nor somebody else's choice to be changed."""
     theirs = "arn:aws:iam::123456789012:role/theirs"
     change = {"op": "replace", "path": "/cloudwatchRoleArn", "value": theirs}
@@ -50,8 +50,8 @@ def test_a_role_that_is_set_stays(account: Account) -> None:
     assert _set(account) == theirs
 
 
-def test_a_role_that_another_region_made_is_used_again(account: Account) -> None:
-    """Expects roles to be global, and the setting to be a region's own."""
+def test_a_role_from_another_region_is_reused(account: Account) -> None:
+    """Roles are global, but the setting belongs to a region."""
     ensure_api_logs(account)
     other = Account(boto3.Session("test", "test", region_name="eu-north-1"), "", "eu-north-1", "123456789012")
     assert ensure_api_logs(other)
@@ -60,7 +60,7 @@ def test_a_role_that_another_region_made_is_used_again(account: Account) -> None
 
 @pytest.mark.parametrize(("refusals", "works"), [(3, True), (99, False)])
 def test_a_new_role_is_waited_for(account: Account, refusals: int, works: bool) -> None:
-    """Expects API Gateway's refusal of a role that it does not see yet to be borne for a minute, and no longer."""
+    """Expects API Gateway's refusal of a role that it cannot see yet to be tolerated for a minute, and no longer."""
     waited: list[float] = []
     update = APIGatewayBackend.update_account
 

@@ -1,4 +1,4 @@
-"""Messages of unknown outcome whose gateway can be asked what became of them: after 1, 5 and 30 minutes."""
+"""Messages of unknown outcome at a gateway that can be asked what happened to them: after 1, 5 and 30 minutes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def lost_at_first(simulation: Simulation, *said: Answer, clients: int = 1) -> Mailing:
-    """A mailing whose first calls all end without an answer; what the gateway says then of each of its messages."""
+    """A mailing whose first calls all end without an answer, and what the gateway says then about each message."""
     simulation.gateway.script = lambda gateway_id, nth: LOST if nth == 1 else OK
     simulation.gateway.asked = lambda gateway_id, nth: said[nth - 1]
     simulation.add_clients(clients)
@@ -66,10 +66,10 @@ def outcomes(simulation: Simulation, mailing: Mailing) -> list[str]:
         ([MISSING, UNCLEAR, MISSING], [1, 5, 30], 1, ("unknown", Reason.NOBODY_KNOWS)),
     ],
 )
-def test_the_gateway_decides(
+def test_the_gateways_answer_decides(
     simulation: Simulation, said: Sequence[Answer], minutes: list[int], calls: int, ended: tuple[str, Reason | None]
 ) -> None:
-    """A message that it has is sent; one that it does not know, twice, is sent again; of others a person decides."""
+    """A message that it has is sent; one that it does not know, twice, is sent again; for others a person decides."""
     mailing = lost_at_first(simulation, *said)
     simulation.run_until_finished(mailing, 2400)
     [row] = simulation.rows(mailing)
@@ -81,8 +81,8 @@ def test_the_gateway_decides(
     assert [str(attempt.outcome) for attempt in row.attempts] == expected
 
 
-def test_asking_uses_up_no_attempt_and_tells_the_circuit_nothing(simulation: Simulation) -> None:
-    """Many at once, all of them unclear: others are sent meanwhile."""
+def test_asking_uses_no_attempt_and_does_not_affect_the_circuit(simulation: Simulation) -> None:
+    """Many at once, all unclear: others are sent meanwhile."""
     mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, FOUND, clients=40)
     simulation.gateway.script = lambda gateway_id, nth: LOST if gateway_id % 4 == 0 and nth == 1 else OK
     simulation.run_until_finished(mailing, 2400)
@@ -91,8 +91,8 @@ def test_asking_uses_up_no_attempt_and_tells_the_circuit_nothing(simulation: Sim
     assert simulation.services.gateway_control.state().circuit == "closed"
 
 
-def test_a_question_waits_while_sending_is_paused(simulation: Simulation) -> None:
-    """The gateway may be down, and then a question would say nothing."""
+def test_no_question_is_asked_while_sending_is_paused(simulation: Simulation) -> None:
+    """The gateway may be down, and its answer would mean nothing."""
     mailing = lost_at_first(simulation, FOUND)
     simulation.run_for(30)
     simulation.services.gateway_control.hold("admin")
@@ -109,8 +109,8 @@ def test_a_question_waits_while_sending_is_paused(simulation: Simulation) -> Non
 @pytest.mark.parametrize(
     "place", [2, 7, *(pytest.param(place, marks=pytest.mark.proof) for place in (0, 1, 3, 4, 5, 6, 8, 9, 10, 11))]
 )
-def test_a_sender_that_dies_around_a_question_sends_nothing_twice(place: int, after: bool) -> None:
-    """Before or after any of its calls of AWS: the next one asks again."""
+def test_a_sender_that_dies_while_asking_sends_nothing_twice(place: int, after: bool) -> None:
+    """Before or after any of its calls of AWS; expects the next one to ask again."""
     with new_simulation(gateway_recognises_ids=False, can_be_asked=True) as simulation:
         mailing = lost_at_first(simulation, FOUND, FOUND, FOUND)
         simulation.run_for(50)
@@ -135,7 +135,7 @@ def test_a_sender_that_dies_around_a_question_sends_nothing_twice(place: int, af
 
 
 def test_a_sender_that_dies_while_the_gateway_answers_asks_again(simulation: Simulation) -> None:
-    """Nobody heard what it said: that question counts as unclear."""
+    """Nobody heard the answer: that question counts as unclear."""
     mailing = lost_at_first(simulation)
 
     def said(gateway_id: int, nth: int) -> Answer:
@@ -149,8 +149,8 @@ def test_a_sender_that_dies_while_the_gateway_answers_asks_again(simulation: Sim
     assert simulation.counts(mailing)["sent"] == 1
 
 
-def test_the_end_of_the_window_leaves_it_unknown(simulation: Simulation) -> None:
-    """Not expired: the person may have it."""
+def test_a_message_stays_unknown_after_the_end_of_the_window(simulation: Simulation) -> None:
+    """It does not become `expired`: the person may have it."""
     mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, UNCLEAR)
     simulation.run_for(120)
     simulation.services.mailing_actions.cancel(mailing.mailing_id)
@@ -159,8 +159,8 @@ def test_the_end_of_the_window_leaves_it_unknown(simulation: Simulation) -> None
     assert (row.status, row.ask) == ("unknown", False)
 
 
-def test_who_says_stop_meanwhile_gets_no_second_call(simulation: Simulation) -> None:
-    """The question is asked all the same, and tells what became of the first."""
+def test_clients_who_opt_out_meanwhile_get_no_second_call(simulation: Simulation) -> None:
+    """The question is asked all the same, and its answer says what happened to the first call."""
     mailing = lost_at_first(simulation, MISSING, MISSING)
     simulation.run_for(30)
     simulation.opt_out(simulation.everybody()[0])
@@ -170,7 +170,7 @@ def test_who_says_stop_meanwhile_gets_no_second_call(simulation: Simulation) -> 
     assert len(simulation.gateway.log) == 1
 
 
-def test_a_person_may_send_it_again(simulation: Simulation) -> None:
+def test_a_person_can_send_it_again(simulation: Simulation) -> None:
     """Then it is sent, not asked about."""
     mailing = lost_at_first(simulation, UNCLEAR, UNCLEAR, UNCLEAR)
     simulation.run_until_finished(mailing, 2400)
@@ -181,8 +181,8 @@ def test_a_person_may_send_it_again(simulation: Simulation) -> None:
     assert (len(simulation.gateway.log), len(simulation.gateway.questions)) == (2, asked)
 
 
-def test_only_a_gateway_that_can_be_asked_is(simulation: Simulation) -> None:
-    """Expects the default to follow from what it can do, and a choice that cannot work to be refused."""
+def test_only_gateways_that_can_be_asked_are_asked(simulation: Simulation) -> None:
+    """Expects the default to follow from what the gateway can do, and an impossible choice to be refused."""
     simulation.add_clients(1)
     assert simulation.create_mailing().on_unknown is OnUnknown.ASK
     with new_simulation(gateway_recognises_ids=False) as other:
@@ -195,8 +195,8 @@ def test_only_a_gateway_that_can_be_asked_is(simulation: Simulation) -> None:
         ]
 
 
-def test_questions_are_no_calls_of_the_gateway(simulation: Simulation) -> None:
-    """In the totals, and so in the share of calls that were not accepted."""
+def test_questions_do_not_count_as_calls_of_the_gateway(simulation: Simulation) -> None:
+    """Neither in the totals nor in the share of calls that were not accepted."""
     mailing = lost_at_first(simulation, UNCLEAR, FOUND)
     simulation.run_until_finished(mailing, 2400)
     totals = simulation.services.gauges.read().calls.by_outcome

@@ -1,4 +1,4 @@
-"""Whatever a user changes, by the API or in the admin UI, leaves an entry in the audit log, or has a reason why not."""
+"""Whatever a user changes, in the API or the admin UI, has an entry in the audit log, or a reason why not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Watch:
     audited: set[str] = field(default_factory=set)
 
     def check(self, route: str, request: Callable[[], Reply]) -> Reply:
-        """Make a request, which must succeed, and note if there is an entry that was not there before."""
+        """Make a request, which must succeed, and note whether there is a new entry."""
         before = self._entries()
         reply = request()
         assert reply.status < 400, (route, text_of(reply) or reply.text)
@@ -70,12 +70,12 @@ class Watch:
 
 @dataclass
 class Things:
-    """What the routes are used on."""
+    """What the routes are used with."""
 
     api: Api
 
     def mailing(self, status: MailingStatus, **fields: Any) -> Mailing:
-        """A mailing to one client; one that was launched has a message that failed, and its dead letter."""
+        """A mailing to one client; a launched one has a failed message and its dead letter."""
         launched = status in (MailingStatus.RUNNING, MailingStatus.FINISHED)
         made: Mailing = MailingFactory(
             status=status,
@@ -110,7 +110,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         yield made
 
 
-def test_whatever_a_request_changes_is_in_the_audit_log(api: Api) -> None:
+def test_every_change_by_a_request_is_in_the_audit_log(api: Api) -> None:
     """Expects every route but those with a reason to leave an entry when it does something."""
     watch = Watch(api)
     _change_by_requests(watch)
@@ -194,13 +194,13 @@ def _change_by_requests(watch: Watch) -> None:
 
 
 def unreachable(api: Api, client_id: str) -> None:
-    """Mark a client as unreachable, as what receipts say does."""
+    """Mark a client as unreachable, as receipts do."""
     clients = api.services.clients._clients
     old = clients.get(client_id)
     assert clients.write([(old, replace(old, unreachable=True))])
 
 
-def test_whatever_is_changed_in_the_admin_ui_is_in_the_audit_log(api: Api) -> None:
+def test_every_change_in_the_admin_ui_is_in_the_audit_log(api: Api) -> None:
     """Expects every action but those with a reason to leave an entry when it does something."""
     watch = Watch(api)
     _change_by_pages(watch)
@@ -291,7 +291,7 @@ def _change_by_pages(watch: Watch) -> None:
 
 
 def _mailing_of(reply: Reply) -> str:
-    """The mailing that an answer leads to."""
+    """The mailing that an answer redirects to."""
     found = re.search("/admin/mailings/([0-9A-Z]{26})", reply.headers["location"])
     assert found
     return found[1]

@@ -1,4 +1,4 @@
-"""Budgets: no mailing costs more than it may, whoever sends; it is paused, and goes on if it may cost more."""
+"""Budgets: no mailing costs more than it may, whoever sends; it is paused, and goes on with a larger budget."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_mailing_is_paused_when_its_budget_is_used_up_and_goes_on_with_a_large
     assert len({call.phone_number for call in simulation.gateway.log}) == len(simulation.gateway.log) == 40
 
 
-def test_a_mailing_goes_on_if_its_budget_is_lifted(simulation: Simulation) -> None:
+def test_a_mailing_goes_on_if_its_budget_is_removed(simulation: Simulation) -> None:
     simulation.add_clients(10)
     mailing = simulation.create_mailing(budget=Decimal(5))
     simulation.run_for(60)
@@ -72,7 +72,7 @@ def test_a_mailing_goes_on_if_its_budget_is_lifted(simulation: Simulation) -> No
     assert simulation.counts(mailing) == {"total": 10, "sent": 10}
 
 
-def test_a_budget_of_a_mailing_that_runs_counts_from_then_on(simulation: Simulation) -> None:
+def test_a_budget_of_a_running_mailing_counts_from_then_on(simulation: Simulation) -> None:
     simulation.add_clients(40)
     mailing = simulation.create_mailing(rate_limit=1)
     simulation.run_for(10)
@@ -87,7 +87,7 @@ def test_a_budget_of_a_mailing_that_runs_counts_from_then_on(simulation: Simulat
 
 
 def test_parts_and_prices_of_numbers_count(simulation: Simulation) -> None:
-    """Expects three parts of a long text at the price of each number, the dearest for a number without one."""
+    """Expects three parts of a long text at each number's price; a number without a price costs the highest one."""
     simulation.add_clients(2, operator="916")
     simulation.add_clients(2, operator="925", tag="other")
     mailing = simulation.create_mailing(text="x" * 400, tag="vip", budget=Decimal(1000))
@@ -97,7 +97,7 @@ def test_parts_and_prices_of_numbers_count(simulation: Simulation) -> None:
     assert (spent(simulation, mailing), spent(simulation, dear)) == (Decimal(15), Decimal(24))
 
 
-def test_what_the_gateway_refuses_costs_nothing_and_what_it_may_have_taken_does(simulation: Simulation) -> None:
+def test_refused_messages_cost_nothing_but_those_of_unknown_outcome_do(simulation: Simulation) -> None:
     refused, lost = Answer(Outcome.REFUSED, Cause.http(400), 400), Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     clients = simulation.add_clients(30)
     ids: dict[int, int] = {}
@@ -112,7 +112,7 @@ def test_what_the_gateway_refuses_costs_nothing_and_what_it_may_have_taken_does(
     assert spent(simulation, mailing) == Decimal("2.5") * (counts["sent"] + counts["unknown"])
 
 
-def test_a_mailing_whose_price_list_is_gone_is_paused(simulation: Simulation) -> None:
+def test_a_mailing_is_paused_if_its_price_list_is_gone(simulation: Simulation) -> None:
     simulation.add_clients(3)
     mailing = simulation.create_mailing(starts_in=120, budget=Decimal(5))
     simulation.services.prices().put({}, "tester")
@@ -121,7 +121,7 @@ def test_a_mailing_whose_price_list_is_gone_is_paused(simulation: Simulation) ->
     assert not simulation.gateway.log
 
 
-def test_all_mailings_of_a_month_stay_within_its_budget(simulation: Simulation) -> None:
+def test_all_mailings_of_a_month_stay_within_the_months_budget(simulation: Simulation) -> None:
     """Expects them to stop at what the month may cost together, and to go on with a larger budget."""
     simulation.services.gateway_control.set_month_budget(Decimal("62.5"), "tester")
     simulation.add_clients(20)
@@ -165,14 +165,14 @@ def test_a_budget_is_an_amount_of_money(simulation: Simulation, budget: str) -> 
     assert [(one.field, one.fault) for one in refused.value.errors] == [("budget", Fault.BUDGET)]
 
 
-def test_a_spending_is_nearly_used_up_at_80_per_cent() -> None:
+def test_a_budget_is_nearly_used_up_at_80_per_cent() -> None:
     told = {amount: Spending(Decimal(10), Decimal(amount)).nearly_used_up for amount in ("7.99", "8", "10")}
     assert told == {"7.99": False, "8": True, "10": True}
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_senders_together_stay_within_a_budget(seed: int) -> None:
-    """Expects what the gateway took to cost as much as the budget, to the last message, and the rest to expire."""
+    """Expects what the gateway accepted to cost as much as the budget, to the last message, and the rest to expire."""
     with new_simulation(seed, {"tick": 1, "dispatcher": 3, "sender": 20}) as simulation:
         simulation.services.prices().put(PRICES, "tester")
         simulation.add_clients(400)

@@ -1,4 +1,4 @@
-"""Tables that turn writes away: what is known is not lost, nobody is called twice for it, and load goes down."""
+"""Tables that refuse writes: nothing known is lost, nobody is called twice because of it, and the load goes down."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def simulation() -> Iterator[Simulation]:
 
 
 def turn_away(simulation: Simulation, monkeypatch: pytest.MonkeyPatch, which: Callable[[str, int], bool]) -> list[int]:
-    """Let the ledger turn away the statements of those updates for which `which` says so, given the status that is
-    written and the how-manieth such call it is; answers the numbers of the calls so treated."""
+    """Let the ledger refuse the statements of those updates for which `which` says so, given the status that is
+    written and the number of the call; returns the numbers of the refused calls."""
     original = simulation.aws._handle
     numbers: dict[str, int] = {}
     turned: list[int] = []
@@ -47,15 +47,15 @@ def turn_away(simulation: Simulation, monkeypatch: pytest.MonkeyPatch, which: Ca
 
 
 def _status(statement: dict[str, Any]) -> str:
-    """The status of the first message in the bucket that an update writes: the parameter in the place of its SET."""
+    """The status of the first message in the bucket that an update writes: the parameter at the place of its SET."""
     names = [part.split('"')[1] for part in statement["Statement"].split("SET ")[1:]]
     text = dict(zip(names, statement["Parameters"], strict=False))["messages"]["S"]
     return {"c": "sending", "s": "sent"}.get(text.split(",")[3][0], "")
 
 
 @pytest.mark.usefixtures("sixteen_shards")
-def test_claims_that_are_turned_away_are_no_calls(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One portion of a batch is turned away three times, and claimed later; the others are sent meanwhile."""
+def test_refused_claims_make_no_calls(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One portion of a batch is refused three times, and claimed later; the others are sent meanwhile."""
     turned = turn_away(simulation, monkeypatch, lambda status, nth: status == "sending" and 2 <= nth <= 4)
     simulation.add_clients(75)
     mailing = simulation.create_mailing()
@@ -66,10 +66,8 @@ def test_claims_that_are_turned_away_are_no_calls(simulation: Simulation, monkey
     assert all(len(row.attempts) == 1 for row in simulation.rows(mailing))
 
 
-def test_outcomes_that_are_turned_away_are_written_later(
-    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """For as long as it takes: 10 s here. Nobody is called again for it."""
+def test_refused_outcomes_are_written_later(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, 10 s here; nobody is called again because of it."""
     until = simulation.clock.now().timestamp() + 10
     turned = turn_away(
         simulation, monkeypatch, lambda status, nth: status == "sent" and simulation.clock.now().timestamp() < until
@@ -82,7 +80,7 @@ def test_outcomes_that_are_turned_away_are_written_later(
     assert len(simulation.gateway.log) == 75
 
 
-def test_a_claim_without_an_answer_is_given_back(simulation: Simulation) -> None:
+def test_a_claim_without_an_answer_is_released(simulation: Simulation) -> None:
     """Nobody knows whether it was written, and nobody may think that a call was made."""
     lost: list[str] = []
 

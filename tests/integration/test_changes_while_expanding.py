@@ -1,4 +1,4 @@
-"""Clients who change while a mailing is expanded: whoever matches all the time has one row, and is counted once."""
+"""Clients who change while a mailing is expanded: whoever matches throughout has one row, and is counted once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EACH = 96  # clients of either tag, in 16 shards
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """A service that expands by two clients, in sixteen shards, to which many things happen in between."""
+    """A service that expands two clients at a time, in sixteen shards, with much that happens in between."""
     with (
         new_simulation() as made,
         mock.patch.object(expansion, "FIRST_PAGE", 2),
@@ -42,7 +42,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def order(simulation: Simulation, wanted: Filter | None = None, **fields: object) -> Mailing:
-    """A mailing to either tag, so slow that its counts can be looked at before it ends."""
+    """A mailing to both tags, so slow that its counts can be looked at before it ends."""
     now = simulation.clock.now()
     window = {"start_at": now, "end_at": now + timedelta(hours=1), "rate_limit": 1}
     return simulation.services.mailings.create(
@@ -56,7 +56,7 @@ def tagged(simulation: Simulation, client: Client, tag: str) -> None:
 
 
 def at_pages(simulation: Simulation, act: Callable[[int], None], shard: str = "") -> None:
-    """Act after each look at the clients' index, or at one shard of it, told how many there were."""
+    """Act after each read of the clients' index, or of one of its shards, with the number of reads so far."""
     seen: list[str] = []
     acting: list[bool] = []
 
@@ -75,7 +75,7 @@ def at_pages(simulation: Simulation, act: Callable[[int], None], shard: str = ""
 def expect_each_once(
     simulation: Simulation, mailing: Mailing, clients: list[Client], others: Sequence[Client] = ()
 ) -> None:
-    """Once all is expanded, each has one row, as some others may have, and the running counts say so."""
+    """Once all is expanded, each has one row, as some others may have, and the running counts agree."""
     until = simulation.clock.now() + timedelta(minutes=3)
     ledger = simulation.services.mailings.state
     assert simulation.scheduler.run_until(until, lambda: ledger(mailing.mailing_id).statistics.dispatched, check=25)
@@ -91,7 +91,7 @@ def expect_each_once(
 
 @pytest.mark.parametrize(("old", "new"), [("b", "a"), ("a", "b")])
 @pytest.mark.parametrize(("by", "small"), [("one at a time", 0), ("import", 0), ("import", buckets.SMALL)])
-def test_who_is_moved_within_the_segment_has_one_row(
+def test_a_client_who_moves_within_the_segment_has_one_row(
     simulation: Simulation, old: str, new: str, by: str, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind the cursor, where the walk does not come any more, or ahead of it, where it meets them again.
@@ -119,8 +119,8 @@ def test_who_is_moved_within_the_segment_has_one_row(
     assert len(waiting) < EACH / 2
 
 
-def test_who_is_moved_and_not_left_by_the_filter_has_no_row(simulation: Simulation) -> None:
-    """Found in the index or in the log of changed clients: the filter is asked in both."""
+def test_a_client_who_moves_but_does_not_pass_the_filter_has_no_row(simulation: Simulation) -> None:
+    """Whether found in the index or in the log of changed clients: the filter is checked in both."""
     wanted = attributes_of({"wanted": True})
     clients = simulation.add_clients(EACH, tag="a", attributes=wanted) + simulation.add_clients(
         EACH, tag="b", attributes=wanted
@@ -139,8 +139,8 @@ def test_who_is_moved_and_not_left_by_the_filter_has_no_row(simulation: Simulati
     assert len(waiting) < EACH
 
 
-def test_who_leaves_the_segment_and_comes_back_has_a_row(simulation: Simulation) -> None:
-    """They match when their shard's last page is over; who has left for good may have none."""
+def test_a_client_who_leaves_the_segment_and_comes_back_has_a_row(simulation: Simulation) -> None:
+    """They match when their shard's last page is done; a client who has left for good may have no row."""
     shard = SHARDS[7]
     clients = [client for client in simulation.add_clients(16 * 40, tag="a") if client.shard == shard]
     assert len(clients) > 30
@@ -161,7 +161,7 @@ def test_who_leaves_the_segment_and_comes_back_has_a_row(simulation: Simulation)
 
 
 def test_an_index_that_lags_at_the_launch_loses_nobody(simulation: Simulation) -> None:
-    """Who came into the segment before the launch matches, though the index shows them where they were."""
+    """A client who joined the segment before the launch matches, although the index shows them where they were."""
     clients = simulation.add_clients(EACH, tag="away") + simulation.add_clients(EACH, tag="a")
     handle = simulation.aws._handle
     for client in clients[:EACH]:
@@ -195,7 +195,7 @@ def crash() -> None:
 def test_a_page_that_is_written_again_is_counted_once(
     simulation: Simulation, strike: Callable[[], None], meanwhile: str
 ) -> None:
-    """A dispatcher stops between the rows and the cursor; the page that is read then may begin or end elsewhere."""
+    """A dispatcher stops between the rows and the cursor; the page that is read next may begin or end elsewhere."""
     clients = simulation.add_clients(EACH, tag="a") + simulation.add_clients(EACH, tag="b", opted_out=True)
     added: list[Client] = []
     struck: Counter[bytes] = Counter()
@@ -223,8 +223,9 @@ def test_a_page_that_is_written_again_is_counted_once(
     assert struck.total() == 12
 
 
-def test_each_bucket_of_a_segment_of_many_parts_is_written_once() -> None:
-    """Whatever tags and operators its clients have: each tag, and each operator in it, wrote the buckets once more."""
+def test_each_bucket_is_written_once_for_a_segment_of_many_parts() -> None:
+    """Whatever tags and operators its clients have: each tag, and each operator in it, used to write the buckets
+    again."""
     with new_simulation(workers_of={"tick": 1, "dispatcher": 3}) as simulation:
         parts = [(tag, operator) for tag in ("a", "b") for operator in ("903", "915", "916", "926")]
         clients = [one for tag, operator in parts for one in simulation.add_clients(250, tag=tag, operator=operator)]

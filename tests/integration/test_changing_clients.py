@@ -1,4 +1,4 @@
-"""People who change while their mailing runs: each is reached as they are when the message leaves, once."""
+"""Clients who change while their mailing runs: each is reached once, as they are when the message leaves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HOURS = LocalWindow(time(9), time(12))
 
 
 @pytest.mark.parametrize(("policy", "becomes"), [(WindowPolicy.DEFER, "waiting"), (WindowPolicy.SKIP, "skipped")])
-def test_the_hours_are_those_of_the_corrected_zone(simulation: Simulation, policy: WindowPolicy, becomes: str) -> None:
+def test_hours_follow_a_corrected_time_zone(simulation: Simulation, policy: WindowPolicy, becomes: str) -> None:
     """Nobody whose zone was corrected after dispatch is called outside their hours; the row says which zone counted."""
     clients = simulation.add_clients(8)
     mailing = simulation.create_mailing(lasts=86400, rate_limit=1, local_window=replace(HOURS, policy=policy))
@@ -63,8 +63,8 @@ def opening_of(simulation: Simulation, zone: str) -> datetime:
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_who_waits_for_their_hours_follows_their_zone(simulation: Simulation, paused: bool) -> None:
-    """Within a minute: whose hours are open now is called now, and the others when their own hours open."""
+def test_a_waiting_client_follows_their_corrected_time_zone(simulation: Simulation, paused: bool) -> None:
+    """Within a minute: those whose hours are open now are called now, and the others when their own hours open."""
     east, west, azores = "Asia/Vladivostok", "America/New_York", "Atlantic/Azores"  # 19:00, 4:00, 8:00
     groups = {zone: simulation.add_clients(8, tag=zone, timezone=zone) for zone in (east, west, azores)}
     window = {
@@ -99,8 +99,8 @@ def test_who_waits_for_their_hours_follows_their_zone(simulation: Simulation, pa
     assert all(HOURS.allows(call.at, zones[call.phone_number]) for call in simulation.gateway.log)
 
 
-def test_nothing_is_read_again_that_was_looked_at(simulation: Simulation) -> None:
-    """The place in the log is remembered; without a mailing that keeps to hours the log is not read at all."""
+def test_nothing_is_read_twice_from_the_log_of_changed_clients(simulation: Simulation) -> None:
+    """The place in it is remembered; without a mailing with local hours it is not read at all."""
     asked: list[str] = []
 
     def note(call: Call) -> None:
@@ -128,8 +128,8 @@ def test_nothing_is_read_again_that_was_looked_at(simulation: Simulation) -> Non
     assert sorted(places) == places
 
 
-def test_a_changed_number_gets_what_waits(simulation: Simulation) -> None:
-    """Nobody was removed, and nobody is called where they are not any more; the row and its history say where."""
+def test_a_waiting_message_goes_to_the_changed_number(simulation: Simulation) -> None:
+    """Nobody was removed, and nobody is called at their old number; the row and its history say where."""
     clients = simulation.add_clients(20, timezone="Atlantic/Azores")  # where it is 8:00
     mailing = simulation.create_mailing(lasts=7200, local_window=HOURS)
     simulation.run_for(60)
@@ -146,7 +146,7 @@ def test_a_changed_number_gets_what_waits(simulation: Simulation) -> None:
 
 
 def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(simulation: Simulation) -> None:
-    """One person, one message: not at the old number and at the new one; the old one may be somebody else's by then."""
+    """One person, one message: not at both numbers; the old one may be somebody else's by then."""
     clients = simulation.add_clients(160)
     changed: dict[str, str] = {}
 
@@ -178,8 +178,8 @@ def test_a_number_that_changes_while_a_mailing_is_expanded_is_called_once(simula
     assert sorted(call.phone_number for call in simulation.gateway.log) == sorted(rows.values())
 
 
-def test_who_is_really_removed_is_said_to_be(simulation: Simulation) -> None:
-    """And nobody else, whatever has become of their number."""
+def test_only_removed_clients_are_said_to_be_removed(simulation: Simulation) -> None:
+    """And nobody else, whatever happened to their number."""
     clients = simulation.add_clients(3, timezone="Atlantic/Azores")
     mailing = simulation.create_mailing(lasts=7200, local_window=HOURS)
     simulation.run_for(60)

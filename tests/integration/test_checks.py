@@ -1,4 +1,4 @@
-"""The tick looks at every mailing under way, however many there are, and says so if it does not keep up."""
+"""The tick looks at every mailing under way, however many there are, and reports it if it is behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
-    """Mailings that run and whose shards a dispatcher has, as far as is known: nothing is left to launch."""
+    """Running mailings whose shards seem to be leased by a dispatcher: nothing is left to launch."""
     ids = []
     for _ in range(count):
         mailing: Mailing = simulation.create_mailing(lasts=86_400, **fields)
@@ -46,14 +46,14 @@ def running(simulation: Simulation, count: int, **fields: Any) -> list[str]:
 
 
 def tick(simulation: Simulation, seconds: float = 60) -> dict[str, list[float]]:
-    """One tick with so much time, and what it measured."""
+    """One tick with so much time, and its metrics."""
     with captured() as text, invocation("tick"):
         simulation.services.dispatcher.tick(simulation.clock.now() + timedelta(seconds=seconds))
     return {one.name: list(one.values) for one in emitted(text.getvalue())}
 
 
 def units(simulation: Simulation) -> list[Unit]:
-    """What is on the dispatch queue, taken from it."""
+    """Take what is on the dispatch queue."""
     return [Unit.parse(body) for body in simulation.bodies(simulation.settings.dispatch_queue)]
 
 
@@ -66,7 +66,7 @@ def slices(found: list[Unit]) -> list[Unit]:
 
 
 def test_each_of_many_mailings_is_looked_at(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects the shards of all to be set going, those of none twice, and the time of the round to be told."""
+    """Expects units for the shards of all, none twice, and the time of the round to be reported."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
     ids = running(simulation, 11)
@@ -83,10 +83,10 @@ def test_each_of_many_mailings_is_looked_at(simulation: Simulation, monkeypatch:
     assert len(found) == 11 * 16
 
 
-def test_what_was_not_looked_at_is_sent_again_and_told(
+def test_mailings_that_were_not_looked_at_are_sent_again_and_reported(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Expects the next tick to say how many are left and to ask for those alone, until they were looked at."""
+    """Expects the next tick to say how many are left and to send units for those alone, until all were looked at."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
     running(simulation, 11)
@@ -110,7 +110,7 @@ def test_what_was_not_looked_at_is_sent_again_and_told(
 def test_a_round_that_does_not_end_gives_way_to_a_new_one(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects mailings that came since to be looked at too, after those that were left."""
+    """Expects new mailings to be looked at too, after those that were left."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     monkeypatch.setattr(checks, "SLICE", 4)
     ids = running(simulation, 8)
@@ -127,10 +127,10 @@ def test_a_round_that_does_not_end_gives_way_to_a_new_one(
     ]
 
 
-def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(
+def test_a_unit_that_runs_out_of_time_leaves_the_rest_to_another(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects each to be looked at once, if a table is so slow that a unit has no time for its slice."""
+    """Expects each mailing to be looked at once, if a table is so slow that a unit has no time for its whole slice."""
     monkeypatch.setattr(checks, "AT_ONCE", 5)
     ids = running(simulation, 8)
     tick(simulation)
@@ -144,8 +144,8 @@ def test_a_unit_whose_time_is_over_leaves_the_rest_to_another(
     assert looked == ids
 
 
-def test_a_tick_whose_time_is_over_says_so_and_leaves_the_rest(simulation: Simulation) -> None:
-    """Expects those of a small installation to be looked at by units if the tick is too slow."""
+def test_a_tick_that_runs_out_of_time_says_so_and_leaves_the_rest(simulation: Simulation) -> None:
+    """Expects units to look at the mailings of a small installation if the tick is too slow."""
     ids = running(simulation, 8)
     simulation.aws.before = lambda call: simulation.clock.sleep(4 if "Query" in call.operation else 0)
     measured = tick(simulation)[MAILINGS_UNCHECKED.name]
@@ -157,8 +157,8 @@ def test_a_tick_whose_time_is_over_says_so_and_leaves_the_rest(simulation: Simul
     assert expanded(found) | expanded(units(simulation)) == set(ids)
 
 
-def test_one_that_cannot_be_read_stops_no_other(simulation: Simulation) -> None:
-    """Expects the tick to fail at its end, and to have looked at all the others before."""
+def test_a_mailing_that_cannot_be_read_stops_no_other(simulation: Simulation) -> None:
+    """Expects the tick to fail at its end, after it has looked at all others."""
     ids = running(simulation, 5)
 
     def break_one(call: Call) -> None:
@@ -171,8 +171,8 @@ def test_one_that_cannot_be_read_stops_no_other(simulation: Simulation) -> None:
     assert expanded(units(simulation)) == {*ids} - {ids[1]}
 
 
-def test_a_corrected_zone_counts_though_everybody_was_looked_for() -> None:
-    """Expects somebody whose hours begin in five minutes, by their new zone, to get it then."""
+def test_a_corrected_zone_counts_after_everybody_was_looked_for() -> None:
+    """Expects a client whose hours begin in five minutes, in their new zone, to get the message then."""
     with new_simulation() as simulation:
         client, *_ = simulation.add_clients(4)
         window = LocalWindow.parse("20:20", "21:00", WindowPolicy.DEFER)
@@ -186,8 +186,9 @@ def test_a_corrected_zone_counts_though_everybody_was_looked_for() -> None:
 
 
 @pytest.mark.parametrize("change", ["nothing", "a message", "ten minutes"])
-def test_who_waits_for_tomorrow_is_looked_for_once(change: str) -> None:
-    """Expects one read a minute of a mailing that sleeps, and another look for what may be due if that may be."""
+def test_clients_who_wait_for_tomorrow_are_looked_for_once(change: str) -> None:
+    """Expects one read a minute for a mailing that sleeps, and another look for due messages only if there may be
+    some."""
     with new_simulation() as simulation:
         simulation.add_clients(4)
         window = LocalWindow.parse("20:00", "21:00", WindowPolicy.DEFER)

@@ -1,4 +1,4 @@
-"""When the circuit opens: for a gateway that takes nothing, as quickly as can be, and not for one that takes some."""
+"""When the circuit opens: as soon as possible for a gateway that accepts nothing, but not for one that accepts some."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SENDERS = {"tick": 1, "dispatcher": 2, "sender": 3}
 
 
 def failing(share: float, rng: random.Random) -> Callable[[int, int], Answer]:
-    """A gateway that fails such a share of all calls, whichever they are."""
+    """A gateway that fails such a share of all calls, at random."""
     return lambda gateway_id, nth: BUSY if rng.random() < share else OK
 
 
 def opened(simulation: Simulation) -> list[datetime]:
-    """When the circuit opened, the first time first."""
+    """The times at which the circuit opened, the first one first."""
     changes, _ = simulation.services.gateway_control.changes("", 100)
     return [change.at for change in reversed(changes) if change.new == "open"]
 
@@ -32,7 +32,7 @@ def opened(simulation: Simulation) -> list[datetime]:
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 20))])
 @pytest.mark.parametrize("clients", [30, 200])
 def test_a_gateway_that_fails_four_calls_of_ten_is_not_taken_for_dead(clients: int, seed: int) -> None:
-    """Expects the circuit closed all the time, so that nobody waits for longer than their own attempts."""
+    """Expects the circuit to stay closed, so that nobody waits for longer than their own attempts."""
     with new_simulation(seed=seed, workers_of=SENDERS) as simulation:
         simulation.gateway.script = failing(0.4, random.Random(seed))
         simulation.add_clients(clients)
@@ -41,8 +41,8 @@ def test_a_gateway_that_fails_four_calls_of_ten_is_not_taken_for_dead(clients: i
         assert opened(simulation) == []
 
 
-def test_one_that_answers_some_late_is_not_taken_for_dead() -> None:
-    """Expects calls that are given up after seconds to be set against what began at the same time and was taken."""
+def test_a_gateway_that_answers_some_calls_late_is_not_taken_for_dead() -> None:
+    """Expects calls that time out to be compared with those that began at the same time and were accepted."""
     rng = random.Random(1)
     with new_simulation(workers_of=SENDERS, sender_batch=None, threads=True) as simulation:
         simulation.gateway.latencies = lambda: 30.0 if rng.random() < 0.4 else 0.05
@@ -53,8 +53,8 @@ def test_one_that_answers_some_late_is_not_taken_for_dead() -> None:
 
 
 @pytest.mark.parametrize("clients", [20, 300])
-def test_a_dead_one_opens_it_in_the_first_seconds(clients: int) -> None:
-    """Expects few calls before that, and everybody to get their message once it is back."""
+def test_a_dead_gateway_opens_it_within_seconds(clients: int) -> None:
+    """Expects few calls before that, and everybody to get their message once the gateway is back."""
     with new_simulation(workers_of=SENDERS) as simulation:
         simulation.gateway.everybody = NO_CONNECTION
         simulation.add_clients(clients)
@@ -67,7 +67,7 @@ def test_a_dead_one_opens_it_in_the_first_seconds(clients: int) -> None:
         assert simulation.counts(mailing) == {"total": clients, "sent": clients}
 
 
-def test_a_gateway_that_hangs_opens_it_when_the_first_calls_are_given_up() -> None:
+def test_a_gateway_that_hangs_opens_it_when_the_first_calls_time_out() -> None:
     """Expects no second round of calls that take as long."""
     with new_simulation(workers_of=SENDERS, sender_batch=None, threads=True) as simulation:
         simulation.gateway.latencies = lambda: 60.0
@@ -79,8 +79,8 @@ def test_a_gateway_that_hangs_opens_it_when_the_first_calls_are_given_up() -> No
         assert (opened(simulation)[0] - began).total_seconds() < 2 * given_up + 2
 
 
-def test_a_mailing_of_a_message_a_second_opens_it_as_well() -> None:
-    """Expects that to take no more than four attempts of a message."""
+def test_a_mailing_of_one_message_a_second_opens_it_too() -> None:
+    """Expects no more than four attempts of a message until then."""
     with new_simulation(workers_of=SENDERS) as simulation:
         simulation.gateway.everybody = NO_CONNECTION
         simulation.add_clients(60)
@@ -91,8 +91,8 @@ def test_a_mailing_of_a_message_a_second_opens_it_as_well() -> None:
         assert (opened(simulation)[0] - began).total_seconds() < 24
 
 
-def test_six_messages_that_nobody_takes_are_enough_if_each_is_tried_again() -> None:
-    """Expects the circuit open long before their attempts are used up, and nobody lost."""
+def test_six_messages_that_fail_are_enough_if_each_is_tried_again() -> None:
+    """Expects the circuit to open long before their attempts are used up, and nobody to be lost."""
     with new_simulation(workers_of=SENDERS) as simulation:
         simulation.gateway.everybody = NO_CONNECTION
         simulation.add_clients(6)

@@ -1,4 +1,4 @@
-"""The clock is set back by an hour: in the middle of a mailing, while everything is restarted, and in an outage."""
+"""The clock is set back by an hour: during a mailing, while everything is restarted, and in an outage."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ SOON = 240.0  # seconds within which everything has to go on: the longest lease,
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """A service in which mailings to a hundred people take a while."""
+    """A service in which a mailing to a hundred people takes a while."""
     with new_simulation() as made:
         made.add_clients(100)
         yield made
 
 
 def sent(simulation: Simulation, mailing: Mailing) -> int:
-    """How many have got it."""
+    """How many people have got the message."""
     return simulation.counts(mailing).get("sent", 0)
 
 
 def everybody_got_it_once(simulation: Simulation, mailing: Mailing) -> None:
-    """Expects all to be reached within minutes, though leases, turns and waits say that they end in an hour."""
+    """Expects all to be reached within minutes, though leases, turns and waits seem to end in an hour."""
     simulation.run_until_finished(mailing, SOON)
     assert simulation.counts(mailing) == {"total": 100, "sent": 100}
     assert set(simulation.gateway.accepted().values()) == {1}
     assert simulation.gateway.overlaps == []
 
 
-def test_in_the_middle_of_a_mailing(simulation: Simulation) -> None:
-    """Expects it to go on, with its rate."""
+def test_a_mailing_goes_on_if_the_clock_is_set_back(simulation: Simulation) -> None:
+    """Expects it to keep its rate."""
     mailing = simulation.create_mailing(rate_limit=5, lasts=24 * 3600)
     simulation.run_for(8)
     assert 20 <= sent(simulation, mailing) < 60
@@ -49,8 +49,8 @@ def test_in_the_middle_of_a_mailing(simulation: Simulation) -> None:
     assert all(later - first >= timedelta(seconds=1) for first, later in zip(calls, calls[6:], strict=False))
 
 
-def test_while_all_workers_are_restarted(simulation: Simulation) -> None:
-    """Expects leases and claims of workers that are gone to hold nobody up."""
+def test_workers_that_are_restarted_meanwhile_hold_nobody_up(simulation: Simulation) -> None:
+    """Expects leases and claims of killed workers not to be waited for."""
     simulation.gateway.latency = timedelta(seconds=1)  # half of the messages are in hand then, and wait for their queue
     mailing = simulation.create_mailing(lasts=24 * 3600)
     simulation.run_for(3)
@@ -62,8 +62,8 @@ def test_while_all_workers_are_restarted(simulation: Simulation) -> None:
     assert simulation.gateway.overlaps == []
 
 
-def test_while_the_circuit_is_open(simulation: Simulation) -> None:
-    """Expects the gateway to be tried again, and what waits to be sent, though that would be due in an hour."""
+def test_an_open_circuit_is_probed_in_time(simulation: Simulation) -> None:
+    """Expects the gateway to be tried again, and waiting messages to be sent, though both would be due in an hour."""
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.FAILED, Cause.http(503), 503)
     mailing = simulation.create_mailing(lasts=24 * 3600)
     simulation.run_for(30)
@@ -73,8 +73,8 @@ def test_while_the_circuit_is_open(simulation: Simulation) -> None:
     everybody_got_it_once(simulation, mailing)
 
 
-def test_what_is_known_is_not_believed_for_an_hour(simulation: Simulation) -> None:
-    """Expects a pause to hold within two seconds."""
+def test_a_pause_still_holds_within_two_seconds(simulation: Simulation) -> None:
+    """What a sender remembers must not count for an hour."""
     mailing = simulation.create_mailing(rate_limit=5, lasts=24 * 3600)
     simulation.run_for(5)
     simulation.set_clock_back(HOUR)

@@ -1,4 +1,4 @@
-"""Settling a ledger that is larger than one invocation can go through: it ends, whoever is killed on the way."""
+"""Counting and closing a ledger that is too large for one invocation: it ends, whoever is killed on the way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = 3
 
 @pytest.fixture(autouse=True)
 def _small_pages(sixteen_shards: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is small enough for one invocation is smaller still, and so is a page."""
+    """Lower the size that one invocation can count, and that of a page."""
     monkeypatch.setattr(completion, "AT_ONCE", 50)
     monkeypatch.setattr(completion, "_PAGE", PAGE)
     monkeypatch.setattr(reopening, "_PAGE", PAGE)
@@ -41,7 +41,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 class Watched:
-    """The dispatchers' calls of AWS: they take their time, and what happens at one of them can be chosen."""
+    """The dispatchers' calls of AWS: they take time, and something can happen at a chosen one."""
 
     def __init__(self, simulation: Simulation, seconds: float = 0.0) -> None:
         self.simulation = simulation
@@ -91,7 +91,7 @@ def is_over(simulation: Simulation, mailing: Mailing) -> bool:
 
 
 def begin(simulation: Simulation, how: str) -> Mailing:
-    """A mailing that is about to be closed, most of it waiting."""
+    """A mailing that is about to be closed, with most of it waiting."""
     mailing = simulation.create_mailing(lasts=40 if how == "expired" else 7200)
     simulation.run_for(30)
     return mailing
@@ -111,7 +111,7 @@ def run_until_over(simulation: Simulation, mailing: Mailing, seconds: float) -> 
 
 @pytest.mark.parametrize("how", ["cancelled", "expired"])
 def test_a_ledger_that_no_invocation_can_walk_is_closed_and_ended(simulation: Simulation, how: str) -> None:
-    """Each call takes so long that a shard alone needs more than an invocation; units and time stay bounded."""
+    """Each call takes so long that a shard alone needs more than one invocation; units and time stay bounded."""
     mailing = begin(simulation, how)
     watched = Watched(simulation, seconds=5.0)
     close(simulation, mailing, how)
@@ -123,7 +123,7 @@ def test_a_ledger_that_no_invocation_can_walk_is_closed_and_ended(simulation: Si
 
 
 @pytest.mark.parametrize("how", ["cancelled", "expired"])
-def test_a_large_mailing_is_over_within_seconds_when_nothing_is_in_the_way(simulation: Simulation, how: str) -> None:
+def test_a_large_mailing_ends_within_seconds_if_nothing_is_in_the_way(simulation: Simulation, how: str) -> None:
     """Nobody waits for a tick."""
     mailing = begin(simulation, how)
     close(simulation, mailing, how)
@@ -131,8 +131,8 @@ def test_a_large_mailing_is_over_within_seconds_when_nothing_is_in_the_way(simul
     expect_over(simulation, mailing, how)
 
 
-def test_a_large_mailing_that_is_all_sent_is_counted_in_units(simulation: Simulation) -> None:
-    """And ends with its last message."""
+def test_a_large_mailing_that_is_sent_is_counted_in_units(simulation: Simulation) -> None:
+    """It ends with its last message."""
     simulation.services.gateway_control.set_rate(None, "tester")
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing, limit=50)
@@ -144,7 +144,7 @@ def test_a_large_mailing_that_is_all_sent_is_counted_in_units(simulation: Simula
     "page", [25, *(pytest.param(page, marks=pytest.mark.proof) for page in (1, 9, 17, 33, 41, 49, 57))]
 )
 def test_a_walker_may_be_killed_at_any_page(page: int) -> None:
-    """And the one after it as well: what they had counted and not saved is counted by the next."""
+    """And the next one as well: what they had counted but not saved is counted by the one after them."""
     with new_simulation() as simulation:
         simulation.services.gateway_control.set_rate(1, "tester")
         simulation.add_clients(CLIENTS)
@@ -160,7 +160,7 @@ def test_a_walker_may_be_killed_at_any_page(page: int) -> None:
 
 @pytest.mark.parametrize("page", [20, *(pytest.param(page, marks=pytest.mark.proof) for page in (3, 50))])
 def test_two_walkers_of_one_shard_count_nobody_twice(simulation: Simulation, page: int) -> None:
-    """One sleeps past its lease, and goes on beside the one that took over."""
+    """One sleeps past its lease, and continues beside the one that took over."""
     mailing = begin(simulation, "cancelled")
     watched = Watched(simulation, seconds=0.2)
     watched.at = {page: 61.0}
@@ -171,7 +171,7 @@ def test_two_walkers_of_one_shard_count_nobody_twice(simulation: Simulation, pag
 
 
 def test_units_that_come_twice_count_nobody_twice(simulation: Simulation) -> None:
-    """Expects one of both to find the shard taken."""
+    """Expects one of the two to find the shard taken."""
     mailing = begin(simulation, "cancelled")
     Watched(simulation, seconds=0.5)
     close(simulation, mailing, "cancelled")
@@ -186,8 +186,8 @@ def test_units_that_come_twice_count_nobody_twice(simulation: Simulation) -> Non
     expect_over(simulation, mailing, "cancelled")
 
 
-def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_hand(simulation: Simulation) -> None:
-    """Senders have messages in hand whose turn comes later: only their shards are looked through again."""
+def test_a_counted_shard_is_not_walked_again_for_another_shards_claims(simulation: Simulation) -> None:
+    """Senders hold messages whose turn comes later: only their shards are walked again."""
     simulation.gateway.latency = timedelta(seconds=1.9)
     mailing = begin(simulation, "cancelled")
     watched = Watched(simulation)
@@ -198,8 +198,8 @@ def test_a_shard_that_was_counted_is_not_walked_again_for_what_another_has_in_ha
 
 
 @pytest.mark.parametrize("order", ["one after the other", "each twice", "backwards"])
-def test_one_shard_of_a_lap_finds_that_it_was_the_last(simulation: Simulation, order: str) -> None:
-    """Rows of all shards are open: each lap goes through each shard once, and one of them looks again for all."""
+def test_one_shard_of_a_lap_notices_that_it_was_the_last(simulation: Simulation, order: str) -> None:
+    """Rows of all shards are open: each lap goes through each shard once, and one of them starts the next lap."""
     mailing = simulation.services.mailings.get(begin(simulation, "cancelled").mailing_id)
     walker = simulation.services.dispatcher._completion._walker
     simulation.queue(simulation.settings.dispatch_queue).clear()
@@ -223,8 +223,8 @@ def test_one_shard_of_a_lap_finds_that_it_was_the_last(simulation: Simulation, o
         assert [(walk.open, walk.done) for walk in found] == [(len(SHARDS), True)], f"lap {lap}"
 
 
-def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(simulation: Simulation) -> None:
-    """It is paused and cancelled while its closing is under way; everything is counted once, after that."""
+def test_a_change_of_the_mailing_discards_its_counts(simulation: Simulation) -> None:
+    """It is paused and cancelled while it is being closed; everything is counted once, after that."""
     mailing = begin(simulation, "expired")
     Watched(simulation, seconds=1.0)
     simulation.run_for(25)
@@ -237,7 +237,7 @@ def test_what_changes_a_mailing_makes_void_what_was_counted_of_it(simulation: Si
 
 
 def test_a_deleted_mailing_leaves_no_walk_behind(simulation: Simulation) -> None:
-    """Whatever its settling has noted goes with it."""
+    """Everything that was noted while it was counted is deleted with it."""
     mailing = begin(simulation, "cancelled")
     close(simulation, mailing, "cancelled")
     run_until_over(simulation, mailing, 60)
@@ -250,7 +250,7 @@ def test_a_deleted_mailing_leaves_no_walk_behind(simulation: Simulation) -> None
 
 
 def test_a_settle_unit_for_a_mailing_that_goes_on_changes_nothing(simulation: Simulation) -> None:
-    """For all shards or for one."""
+    """Neither for all shards nor for one."""
     mailing = begin(simulation, "cancelled")
     for shard in ("", "03"):
         simulation.services.dispatcher.handle(

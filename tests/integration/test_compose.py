@@ -21,7 +21,7 @@ STAGE = "/_aws/execute-api/abc123/service"
 
 
 class _Echo(BaseHTTPRequestHandler):
-    """Answers what it was asked."""
+    """Answers with what it was asked."""
 
     def _answer(self) -> None:
         size = len(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
@@ -40,7 +40,7 @@ class _Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """nginx in front of an emulator that says what it was asked."""
+    """nginx in front of an emulator that answers with what it was asked."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as emulator:
         threading.Thread(target=emulator.serve_forever, daemon=True).start()
         directory: Path = tmp_path_factory.mktemp("proxy")
@@ -50,7 +50,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/docs/", "/api/clients/a%2Fb?tag=a%20b&x=%2B", "/api//clients", "/admin/"])
-def test_a_path_reaches_the_stage_as_it_was_written(proxy: str, path: str) -> None:
+def test_a_path_reaches_the_stage_unchanged(proxy: str, path: str) -> None:
     """Expects the stage's address before it, and percent signs and slashes as they were."""
     with requests.Session() as session:
         request = requests.Request("GET", proxy).prepare()
@@ -59,7 +59,7 @@ def test_a_path_reaches_the_stage_as_it_was_written(proxy: str, path: str) -> No
 
 
 def test_the_service_learns_how_it_was_called(proxy: str) -> None:
-    """Expects links to begin at the root, for the host and port that the caller has in front of it."""
+    """Expects links to begin at the root, with the host and port that the caller uses."""
     headers = requests.get(f"{proxy}/", timeout=10).json()["headers"]
     assert headers["x-forwarded-prefix"] == "/"
     assert headers["x-forwarded-proto"] == "http"
@@ -67,7 +67,7 @@ def test_the_service_learns_how_it_was_called(proxy: str) -> None:
 
 
 def test_a_large_file_of_clients_comes_through(proxy: str) -> None:
-    """Expects five megabytes, the most that an import takes, to pass whole, with the caller's own headers."""
+    """Expects five megabytes, the most that an import accepts, to pass whole, with the caller's own headers."""
     answer = requests.post(
         f"{proxy}/api/clients/imports", data=b"x" * 5_000_000, headers={"Authorization": "Token t"}, timeout=10
     )
@@ -75,8 +75,8 @@ def test_a_large_file_of_clients_comes_through(proxy: str) -> None:
     assert (heard["method"], heard["size"], heard["headers"]["authorization"]) == ("POST", 5_000_000, "Token t")
 
 
-def test_prometheus_gets_a_token_of_its_own_and_the_last_one_counts() -> None:
-    """Expects a second deploy to find the user there, and to leave no token behind that is still good."""
+def test_prometheus_gets_a_token_of_its_own_and_only_the_last_one_is_valid() -> None:
+    """Expects a second deploy to find the user, and to leave no older token that is still valid."""
     with new_api() as api:
         users = api.services.users
         first = scrape_token(users)
@@ -88,8 +88,8 @@ def test_prometheus_gets_a_token_of_its_own_and_the_last_one_counts() -> None:
         assert api.request("GET", "/metrics", token=second).status == 200
 
 
-def test_what_the_proxy_answers_itself_has_the_services_shape(proxy: str, tmp_path: Path) -> None:
-    """Expects problems and no pages of HTML, for a body that is too large and for a stage that is not there."""
+def test_errors_of_the_proxy_look_like_those_of_the_service(proxy: str, tmp_path: Path) -> None:
+    """Expects problems rather than pages of HTML, for a body that is too large and for a stage that does not exist."""
     large = requests.post(f"{proxy}/api/clients/imports", data=b"x" * 10_500_000, timeout=10)
     with proxy_to("http://127.0.0.1:9", tmp_path) as url:
         gone = requests.get(f"{url}/health", timeout=10)

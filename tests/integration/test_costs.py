@@ -1,4 +1,4 @@
-"""A mailing's cost: what the API says is what its calls come to by AWS's rules and prices."""
+"""A mailing's cost: what the API says is what its calls cost by AWS's rules and prices."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def measured_mailing(size: int) -> Measured:
 
 
 def test_a_mailing_takes_no_more_calls_and_units_than_its_budget() -> None:
-    """Expects the counts of benchmarks/budget.json at most; a change that needs more has to say so in that file."""
+    """Expects at most the counts in benchmarks/budget.json; a change that needs more has to change that file."""
     assert budget.excess(budget.counted(measured_mailing(budget.CLIENTS)), budget.read()) == []
 
 
-def test_a_call_more_exceeds_the_budget() -> None:
-    """Expects each figure to have a bound of its own, and what nobody has planned for to be too much."""
+def test_one_more_call_exceeds_the_budget() -> None:
+    """Expects each figure to have its own limit, and calls that nobody has planned for to be too many."""
     planned = {"sender": {"calls": 2.0}}
     assert budget.excess({"sender": {"calls": 2.0}}, planned) == []
     assert budget.excess({"sender": {"calls": 3.0}}, planned) == ["sender calls: 3, and may be 2"]
@@ -47,8 +47,8 @@ def test_a_call_more_exceeds_the_budget() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_an_estimate_comes_to_what_the_calls_of_a_mailing_cost(size: int) -> None:
-    """Expects the table's units to be those of a mailing's real calls, within a tenth; time is another machine's."""
+def test_an_estimate_agrees_with_the_calls_of_a_mailing(size: int) -> None:
+    """Expects the units of a mailing's real calls, within a tenth; time depends on the machine."""
     measured = measured_mailing(size)
     bill = sum(priced_lines(measured).values(), Usage()) * (size / 1_000_000)
     counted = sum(PRICES.lines(bill)[kind] for kind in COUNTED)
@@ -63,7 +63,8 @@ def test_a_million_messages_cost_less_than_sixty_cents() -> None:
 
 
 def test_logs_and_transfer_are_counted_as_they_are_written_and_sent() -> None:
-    """Expects no accepted message to be named, for 200 bytes each. A call is its text, its token and some more."""
+    """Expects 200 bytes for each accepted message, which has no line of its own. A call is its text, its token and
+    more."""
     lines = priced_lines(measured_mailing(budget.CLIENTS))
     logged = {who: usage.log_bytes / 1_000_000 for (what, who), usage in lines.items() if what == "logs"}
     assert 5 < logged["sender"] < 30
@@ -71,7 +72,7 @@ def test_logs_and_transfer_are_counted_as_they_are_written_and_sent() -> None:
     assert 600 < lines["transfer to the gateway", "sender"].bytes_out / 1_000_000 < 1000
 
 
-def test_a_slow_gateway_costs_time_by_the_round() -> None:
+def test_a_slow_gateway_costs_time_in_rounds() -> None:
     """Expects a hundred calls of a second, fifty at once, to take two seconds of a function."""
     seconds = Function(1024, invocations=3, batches=Counter({100: 2, 7: 1}))
     assert seconds.usage(0.0, 1.0, 50).gb_seconds == 5
@@ -79,7 +80,7 @@ def test_a_slow_gateway_costs_time_by_the_round() -> None:
 
 
 def test_a_preview_estimates_what_the_mailing_costs_then(campaign: Campaign) -> None:
-    """Expects the same estimate before and after, and an actual cost close to it where all goes well."""
+    """Expects the same estimate before and after, and an actual cost close to it if all goes well."""
     # A simulated sender calls for one message after the other, a real one for fifty at once.
     campaign.simulation.gateway.latency = timedelta(milliseconds=5)
     campaign.add_clients(5, opted_out=True)
@@ -95,13 +96,13 @@ def test_a_preview_estimates_what_the_mailing_costs_then(campaign: Campaign) -> 
     assert (after["currency"], after["region"]) == ("USD", "us-east-1")
 
 
-def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
-    """Expects a second attempt of every message to cost its share of two writes more, and what its hint takes."""
+def test_failures_add_to_the_actual_cost(campaign: Campaign) -> None:
+    """Expects a second attempt of every message to cost its share of two more writes, and its hint."""
     accepted, failed = Answer(Outcome.ACCEPTED), Answer(Outcome.FAILED, Cause.http(503), 503)
     places: dict[int, int] = {}
 
     def every_third(gateway_id: int, nth: int) -> Answer:
-        """Never several failures in a row, also if two senders take turns: they would open the circuit."""
+        """Never several failures in a row, even if two senders take turns: they would open the circuit."""
         place = places.setdefault(gateway_id, len(places))
         return failed if nth == 1 and place % 3 == 0 else accepted
 
@@ -113,8 +114,8 @@ def test_trouble_shows_in_the_actual_cost(campaign: Campaign) -> None:
     assert cost["actual"] - cost["estimate"] == pytest.approx(again * 2e-6, rel=0.3)
 
 
-def test_what_is_put_back_adds_to_the_cost(campaign: Campaign) -> None:
-    """Expects the cost to go on from where it was when failed messages are sent once more."""
+def test_a_retry_adds_to_the_cost(campaign: Campaign) -> None:
+    """Expects the cost to go on from where it was when failed messages are sent again."""
     campaign.simulation.gateway.script = lambda gateway_id, nth: Answer(
         Outcome.REFUSED, Cause.http(400 + 10 * (gateway_id % 2)), 400
     )

@@ -1,4 +1,4 @@
-"""A worker that dies at any single point of dispatch or delivery: enumerated, not sampled."""
+"""A worker that dies at any point of dispatch or delivery: all points are tried, not a sample."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def prepared(**points: object) -> Iterator[tuple[Simulation, Points]]:
 
 
 def deliver(simulation: Simulation) -> None:
-    """Order a mailing and check that everybody gets it, in the end, and nobody without need twice."""
+    """Order a mailing and check that everybody gets it in the end, and nobody twice without need."""
     mailing = simulation.create_mailing(lasts=7200)
     stubborn = gateway_id_for(message_id_for(mailing.mailing_id, client_id_for(STUBBORN)))
     others = simulation.gateway.script
@@ -93,9 +93,9 @@ def deliver(simulation: Simulation) -> None:
 
 
 def every_point() -> list[int]:
-    """The numbers of all calls that workers make for a mailing. Of invocations that make the same calls one after the
-    other, such as those of the empty shards, the first stands for all; of the same call again and again, as for each
-    shard, the first and the last."""
+    """The numbers of all calls that workers make for a mailing. Of invocations that make the same calls one after
+    the other, such as those of the empty shards, the first stands for all; of the same call again and again, as for
+    each shard, the first and the last."""
     with prepared() as (simulation, watch):
         deliver(simulation)
         invocations: dict[str, list[list[int]]] = defaultdict(list)
@@ -131,9 +131,10 @@ def lose_answer() -> None:
 def test_a_worker_may_fail_at_any_call(
     strike: Callable[[], None], after: bool, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer of: everyone gets it.
+    """Whichever call of dispatch or delivery it dies before, dies after, or gets no answer to: everyone gets the
+    message.
 
-    Whether it is in one shard, which is expanded at the launch, or in sixteen.
+    Whether the mailing has one shard, which is expanded at the launch, or sixteen.
     """
     monkeypatch.setattr(buckets, "SMALL", small)
     points = every_point()
@@ -148,7 +149,7 @@ def test_a_worker_may_fail_at_any_call(
 
 
 def test_a_sender_may_die_while_it_calls_the_gateway() -> None:
-    """Nobody knows what came of the call: the attempt is unknown, and the message is tried once more."""
+    """The outcome of the call is unknown: so is the attempt, and the message is tried once more."""
     with prepared() as (simulation, _):
         struck: list[int] = []
 

@@ -32,7 +32,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 @pytest.fixture
 def simulation(tmp_path: Path) -> Iterator[Simulation]:
-    """A service whose reports are files; at nine o'clock, which is the hour of the report."""
+    """A service that writes its reports to files, at nine o'clock, which is the hour of the report."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
     with new_simulation(max_attempts=3, **mail) as made:
         yield made
@@ -44,7 +44,7 @@ def _service(simulation: Simulation) -> ReportService:
 
 
 def _sent_by(simulation: Simulation, tmp_path: Path) -> EmailMessage:
-    """The report of today; that of yesterday may have been sent before."""
+    """Today's report; yesterday's may have been sent before."""
     _service(simulation).send()
     return read_emails(tmp_path)[-1]
 
@@ -63,7 +63,7 @@ def _mailing_with_trouble(simulation: Simulation, **fields: str) -> dict[str, in
 
 
 def test_the_report_counts_what_the_ledger_counts(simulation: Simulation, tmp_path: Path) -> None:
-    """Text and HTML have the same numbers, by status and by reason, in all parts of the world that read mail."""
+    """Text and HTML have the same numbers, by status and by reason, in every part of the e-mail."""
     counts = _mailing_with_trouble(simulation)
     assert {"sent", "failed", "unknown", "skipped"} <= set(counts)
     message = _sent_by(simulation, tmp_path)
@@ -79,8 +79,8 @@ def test_the_report_counts_what_the_ledger_counts(simulation: Simulation, tmp_pa
     assert message["To"] == "ops@example.com, boss@example.com"
 
 
-def test_one_is_told_as_one(simulation: Simulation, tmp_path: Path) -> None:
-    """One mailing with one message, in the subject, in HTML and in plain text; two of them are told as two."""
+def test_singular_and_plural_are_right(simulation: Simulation, tmp_path: Path) -> None:
+    """One mailing with one message, then two, in the subject, in HTML and in plain text."""
     simulation.add_clients(1)
     simulation.run_until_finished(simulation.create_mailing())
     message = _sent_by(simulation, tmp_path)
@@ -96,8 +96,8 @@ def test_one_is_told_as_one(simulation: Simulation, tmp_path: Path) -> None:
     assert ">messages sent on this day</p>" in html(message)
 
 
-def test_bars_are_drawn_without_an_image(simulation: Simulation, tmp_path: Path) -> None:
-    """Each status and each hour has one as long as its number; nothing is attached, and nothing is fetched."""
+def test_bars_are_drawn_without_images(simulation: Simulation, tmp_path: Path) -> None:
+    """Each status and each hour has one as long as its number; nothing is attached, and nothing is downloaded."""
     counts = _mailing_with_trouble(simulation)
     message = _sent_by(simulation, tmp_path)
     page = html(message)
@@ -112,8 +112,8 @@ def test_bars_are_drawn_without_an_image(simulation: Simulation, tmp_path: Path)
     assert not re.search(r"https?://|<script|<link|<img|url\(", page)
 
 
-def test_a_mailings_text_stays_text(simulation: Simulation, tmp_path: Path) -> None:
-    """Tags are shown, not read, in HTML; a line break does not begin a header or a line of its own."""
+def test_the_text_of_a_mailing_is_escaped(simulation: Simulation, tmp_path: Path) -> None:
+    """HTML shows tags as text; a line break begins neither a header nor a line of its own."""
     hostile = '<img src=x onerror="alert(1)">\r\nBcc: thief@example.com {{ config|upper }} & \u202e'
     _mailing_with_trouble(simulation, text=hostile)
     message = _sent_by(simulation, tmp_path)
@@ -124,8 +124,8 @@ def test_a_mailings_text_stays_text(simulation: Simulation, tmp_path: Path) -> N
     assert '  <img src=x onerror="alert(1)"> Bcc: thief@example.com {{' in text
 
 
-def test_the_report_has_nobodys_phone_number(simulation: Simulation, tmp_path: Path) -> None:
-    """Neither a client's nor one that stands in a text; all of the e-mail is searched, as it leaves."""
+def test_the_report_has_no_phone_number(simulation: Simulation, tmp_path: Path) -> None:
+    """Neither a client's nor one in a text; the whole e-mail is searched as it is sent."""
     clients = simulation.add_clients(2)
     _mailing_with_trouble(simulation, text="Call +7 (495) 765-43-21 or 84957654321")
     message = _sent_by(simulation, tmp_path)
@@ -135,8 +135,8 @@ def test_the_report_has_nobodys_phone_number(simulation: Simulation, tmp_path: P
     assert not [client for client in clients if client.phone_number.lstrip("+") in digits]
 
 
-def test_an_empty_day_is_said_to_be_empty(simulation: Simulation, tmp_path: Path) -> None:
-    """A report comes all the same, so that its absence means something; without bars."""
+def test_a_day_without_mailings_has_a_report_that_says_so(simulation: Simulation, tmp_path: Path) -> None:
+    """If no report comes, something is wrong. It has no bars."""
     message = _sent_by(simulation, tmp_path)
     assert "There were no mailings." in plain(message)
     assert "There were no mailings." in html(message)
@@ -168,7 +168,7 @@ def test_a_mailing_over_two_days_is_in_both_with_what_each_sent(simulation: Simu
 def test_very_many_mailings_are_counted_and_not_all_shown(
     simulation: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read and shown are the largest; what was left out is said; the reads have a bound."""
+    """The largest are read and shown; the report says how many are left out, and the reads are limited."""
     for name, value in {"READ": 40, "DETAILED": 10, "LISTED": 5}.items():
         monkeypatch.setattr(reports, name, value)
     assert simulation.services is not None
@@ -201,8 +201,8 @@ def test_a_long_report_is_still_a_small_e_mail(simulation: Simulation, tmp_path:
     assert "… and 10 more" in plain(read_emails(tmp_path)[0])
 
 
-def test_a_mailing_whose_start_lies_long_ago_is_in_the_report_of_the_day_that_sent_it(simulation: Simulation) -> None:
-    """As that of README's quick start: ordered now for a window that opened months ago, and open for years."""
+def test_a_mailing_that_began_long_ago_is_in_the_report_of_the_day_that_sent_it(simulation: Simulation) -> None:
+    """As in README's quick start: ordered now, with a window that opened months ago and stays open for years."""
     simulation.add_clients(5)
     mailing = simulation.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
     simulation.run_until_finished(mailing)
@@ -213,7 +213,7 @@ def test_a_mailing_whose_start_lies_long_ago_is_in_the_report_of_the_day_that_se
 
 
 def test_a_mailing_that_began_two_months_ago_is_in_the_report(simulation: Simulation) -> None:
-    """Of the day of its last messages, though it has ended by then; not in those of the weeks between."""
+    """In that of the day of its last messages, though it has ended by then, but not of the weeks between."""
     simulation.add_clients(5)
     mailing = simulation.create_mailing(lasts=90 * 86_400)
     simulation.run_until_finished(mailing)
@@ -229,7 +229,7 @@ def test_a_mailing_that_began_two_months_ago_is_in_the_report(simulation: Simula
     assert _service(simulation).make(Day.of(TODAY - timedelta(days=5), "UTC")).sent_on_day == 0
 
 
-def test_a_report_reads_no_more_the_more_days_there_are(simulation: Simulation) -> None:
+def test_a_report_reads_no_more_if_there_are_more_days(simulation: Simulation) -> None:
     """Expects a day's mailings to be found by the day, without a scan."""
     simulation.add_clients(5)
     simulation.run_until_finished(simulation.create_mailing())
@@ -248,8 +248,8 @@ def test_a_report_reads_no_more_the_more_days_there_are(simulation: Simulation) 
     assert not [call for call in simulation.aws.calls if call.endswith("Scan")]
 
 
-def test_a_mailing_that_is_deleted_is_in_no_report(simulation: Simulation) -> None:
-    """Expects the note of its day to lead nowhere."""
+def test_a_deleted_mailing_is_in_no_report(simulation: Simulation) -> None:
+    """Expects the note of its day to be ignored."""
     simulation.add_clients(5)
     mailing = simulation.create_mailing(starts_in=-60 * 86_400, lasts=3650 * 86_400)
     simulation.run_until_finished(mailing)
@@ -258,8 +258,8 @@ def test_a_mailing_that_is_deleted_is_in_no_report(simulation: Simulation) -> No
     assert _service(simulation).make(Day.of(TODAY, "UTC")).mailings == {}
 
 
-def test_what_receipts_have_told_is_in_the_report(tmp_path: Path) -> None:
-    """Expects it in all, and beside its mailing; nothing about it if no receipt came."""
+def test_deliveries_are_in_the_report(tmp_path: Path) -> None:
+    """Expects them in total, and beside their mailing; nothing about them if no receipt came."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
     workers = {"tick": 1, "dispatcher": 3, "sender": 2, "receiver": 1}
     receipts = {"gateway_receipts": True, "public_url": "https://service.example"}

@@ -41,8 +41,8 @@ def _sums(log: str) -> Counter[str]:
     return sums
 
 
-def test_every_record_is_one_that_cloudwatch_takes(run: FullRun) -> None:
-    """Expects the format's specification to be kept, whichever function has written it."""
+def test_every_record_is_valid_for_cloudwatch(run: FullRun) -> None:
+    """Expects records as the format's specification has them, whichever function wrote them."""
     found = records(run.log)
     assert len(found) > 50
     for record in found:
@@ -65,20 +65,20 @@ def test_every_record_is_one_that_cloudwatch_takes(run: FullRun) -> None:
         },
     ],
 )
-def test_a_record_that_cloudwatch_would_drop_is_seen(broken: dict[str, Any]) -> None:
-    """The check itself: no metrics, no time, and more values than a record may have."""
+def test_the_check_finds_records_that_cloudwatch_would_drop(broken: dict[str, Any]) -> None:
+    """Without metrics, without a time, and with more values than a record may have."""
     with pytest.raises(jsonschema.ValidationError):
         check(broken)
 
 
 def test_every_metric_of_the_list_is_emitted_with_its_unit_and_no_other(run: FullRun) -> None:
-    """Expects the list to be complete: dashboards and alarms are made of it."""
+    """Expects the list to be complete: dashboards and alarms are made from it."""
     found = {(one.name, one.unit) for one in emitted(run.log)}
     assert found == {(metric.name, metric.unit) for metric in METRICS}
 
 
 def test_dimensions_are_few_and_never_an_id(run: FullRun) -> None:
-    """Expects of each metric only the values that its list names: every further one would be paid for."""
+    """Expects only the values that a metric's entry in the list has: each further one costs money."""
     values: defaultdict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
     for one in emitted(run.log):
         assert one.service == "message-service"
@@ -90,8 +90,8 @@ def test_dimensions_are_few_and_never_an_id(run: FullRun) -> None:
     assert sum(map(len, values.values())) <= 40
 
 
-def test_messages_are_counted_once_each_by_how_they_end(run: FullRun) -> None:
-    """Expects the sums over all functions to be the statistics, which the ledger agrees with."""
+def test_messages_are_counted_once_by_their_final_status(run: FullRun) -> None:
+    """Expects the sums over all functions to equal the statistics, which agree with the ledger."""
     sums = _sums(run.log)
     assert {name: sums[f"Messages{name.title()}"] for name in ENDS} == {name: run.statuses[name] for name in ENDS}
     assert all(run.statuses[name] for name in ENDS)
@@ -100,13 +100,13 @@ def test_messages_are_counted_once_each_by_how_they_end(run: FullRun) -> None:
 
 
 def test_each_call_of_the_gateway_has_its_latency(run: FullRun) -> None:
-    """Expects every value, so that CloudWatch can tell percentiles."""
+    """Expects every value, so that CloudWatch can compute percentiles."""
     values = [value for one in emitted(run.log) if one.name == GATEWAY_LATENCY.name for value in one.values]
     assert values == [20.0] * run.calls
 
 
-def test_an_invocation_writes_once_however_much_it_measures() -> None:
-    """One line for each set of dimensions; counts are summed up, other values kept."""
+def test_an_invocation_writes_each_set_of_dimensions_once() -> None:
+    """Counts are added up, other values kept."""
     with captured() as text:
         with invocation("sender", "request"):
             for number in range(5):
@@ -119,8 +119,8 @@ def test_an_invocation_writes_once_however_much_it_measures() -> None:
     assert found == {("MessagesSent", (5,)), ("GatewayLatency", (0, 1, 2, 3, 4)), ("MessagesParked", (1,))}
 
 
-def test_more_values_than_a_record_takes_are_spread_over_records() -> None:
-    """Expects all of them, and each once."""
+def test_too_many_values_are_divided_among_records() -> None:
+    """Expects all of them, each once."""
     with captured() as text, invocation("sender", "request"):
         for number in range(250):
             measure(GATEWAY_LATENCY, number)
@@ -130,7 +130,7 @@ def test_more_values_than_a_record_takes_are_spread_over_records() -> None:
 
 
 def test_invocations_at_the_same_time_keep_their_metrics_apart() -> None:
-    """As threads of one process, which is how the local environment runs them."""
+    """In threads of one process, as the local environment runs them."""
     both = threading.Barrier(2)
 
     def work(size: int) -> None:
@@ -150,8 +150,8 @@ def test_invocations_at_the_same_time_keep_their_metrics_apart() -> None:
     assert found == [([10], [10]), ([20], [20])]
 
 
-def test_nothing_is_written_where_nothing_was_measured_or_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is anything noted outside an invocation."""
+def test_nothing_is_written_without_measurements_or_if_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is noted outside an invocation."""
     with captured() as text:
         measure(MAILINGS_CREATED)
         with invocation("sender", "request"):
@@ -162,14 +162,14 @@ def test_nothing_is_written_where_nothing_was_measured_or_it_is_turned_off(monke
     assert text.getvalue() == ""
 
 
-def test_a_value_of_a_dimension_that_is_not_listed_is_refused() -> None:
+def test_a_dimensions_value_that_is_not_listed_is_refused() -> None:
     """It would be one more metric to pay for."""
     with captured(), invocation("sender", "request"), pytest.raises(ValueError, match="knows no reason"):
         measure(MESSAGES_PARKED, of="01KJPWD6M08HQWXGN3V08Q7SBR")
 
 
 def test_the_dimension_service_is_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the stages of one account have metrics of their own."""
+    """So that each stage in an account has metrics of its own."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "message-service-prod")
     with captured() as text, invocation("sender", "request"):
         measure(MAILINGS_CREATED)

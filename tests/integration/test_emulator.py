@@ -1,4 +1,4 @@
-"""The embedded emulator's life: found again, saved, never shared, and never left behind for long."""
+"""The life of the embedded emulator: found again, saved, never shared, and never left behind for long."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[DataDirectory]:
-    """A data directory whose emulator, if there is one, is ended by its own pid."""
+    """A data directory; its emulator, if there is one, is ended by its pid."""
     directory = DataDirectory(tmp_path / "data")
     yield directory
     directory.run_lock.release()
@@ -65,7 +65,8 @@ def _fill(emulator: Emulator) -> None:
 
 
 def _is_there(emulator: Emulator, queued: bool = True) -> bool:
-    """Whether what `_fill` wrote is still there once the resources have been provisioned anew; `queued`, too?"""
+    """Whether what `_fill` wrote is still there after the resources were provisioned again, and with `queued` its
+    messages."""
     dynamodb, sqs = _client("dynamodb", emulator), _client("sqs", emulator)
     provision(SETTINGS, dynamodb, sqs)
     item = dynamodb.get_item(TableName="emulated-clients", Key={"client_id": {"S": "one"}}).get("Item")
@@ -84,7 +85,7 @@ def _wait_until(condition: Callable[[], object], bound: float = 20.0) -> None:
 
 
 def test_a_stopped_emulator_starts_again_with_its_data(directory: DataDirectory) -> None:
-    """Expects tables, items, expiry and queued messages after a graceful stop, although the port is another one."""
+    """Expects tables, items, expiry and queued messages after a graceful stop, even if the port is another one."""
     first = Emulator.start_or_adopt(directory)
     _fill(first)
     assert first.stop()
@@ -102,8 +103,8 @@ def test_a_restart_can_keep_the_port(directory: DataDirectory) -> None:
     assert Emulator.start_or_adopt(directory, first.port).endpoint == first.endpoint
 
 
-def test_the_emulator_outlives_a_killed_service_and_is_adopted(directory: DataDirectory) -> None:
-    """Expects the next run to find the very same emulator."""
+def test_the_emulator_survives_a_killed_service_and_is_used_again(directory: DataDirectory) -> None:
+    """Expects the next run to find the same emulator."""
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", START_AND_DIE, str(directory.path)]
     died = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
@@ -116,8 +117,8 @@ def test_the_emulator_outlives_a_killed_service_and_is_adopted(directory: DataDi
     assert not emulator.alive()
 
 
-def test_a_stale_file_is_not_believed(directory: DataDirectory) -> None:
-    """Expects a file that names a stranger's port to lead to an emulator of our own."""
+def test_an_outdated_file_is_ignored(directory: DataDirectory) -> None:
+    """Expects a new emulator of our own if the file names somebody else's port."""
     stranger = Emulator.start_or_adopt(DataDirectory(directory.path / "stranger"))
     try:
         write_private(directory.emulator_file, {"pid": stranger.pid, "port": stranger.port, "instance": "other"})
@@ -127,8 +128,9 @@ def test_a_stale_file_is_not_believed(directory: DataDirectory) -> None:
         stranger.stop()
 
 
-def test_a_killed_emulator_loses_nothing_that_it_answered(directory: DataDirectory) -> None:
-    """Expects a kill -9 right after the answer to cost no table and no item; queues are hints, and begin empty."""
+def test_a_killed_emulator_loses_nothing_that_it_acknowledged(directory: DataDirectory) -> None:
+    """Expects a kill -9 right after the answer to cost no table and no item; queues only have hints, and start
+    empty."""
     first = Emulator.start_or_adopt(directory)
     _fill(first)
     os.kill(first.pid, signal.SIGKILL)
@@ -141,7 +143,7 @@ def test_a_killed_emulator_loses_nothing_that_it_answered(directory: DataDirecto
 def test_an_abandoned_emulator_ends_by_itself_with_its_data(
     directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects an emulator that nobody holds to end after its idle time, and its state to be saved."""
+    """Expects an emulator that no process uses to end after its idle time, with its state saved."""
     monkeypatch.setenv("EMULATOR_IDLE_SECONDS", "0.5")
     directory.claim()
     first = Emulator.start_or_adopt(directory)
@@ -152,8 +154,8 @@ def test_an_abandoned_emulator_ends_by_itself_with_its_data(
     assert _is_there(Emulator.start_or_adopt(directory))
 
 
-def test_a_directory_has_one_run_at_a_time(directory: DataDirectory) -> None:
-    """Expects a second run on the same directory to be refused, with the first one's pid, and a later one not."""
+def test_a_directory_is_used_by_one_run_at_a_time(directory: DataDirectory) -> None:
+    """Expects a second run in the same directory to be refused, with the first one's pid, but not a later one."""
     directory.claim()
     with pytest.raises(InUseError, match=rf"pid {os.getpid()}\)"):
         DataDirectory(directory.path).claim()
@@ -164,7 +166,7 @@ def test_a_directory_has_one_run_at_a_time(directory: DataDirectory) -> None:
 
 
 def test_two_directories_have_two_emulators(tmp_path: Path) -> None:
-    """Expects emulators of different directories to know nothing of each other."""
+    """Expects emulators of different directories to share nothing."""
     emulators = [Emulator.start_or_adopt(DataDirectory(tmp_path / name)) for name in ("a", "b")]
     try:
         _fill(emulators[0])

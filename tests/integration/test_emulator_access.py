@@ -1,4 +1,4 @@
-"""Who may call the embedded emulator: over real HTTP, as a web page, a neighbour or the service itself would."""
+"""Who may call the embedded emulator: over real HTTP, as a web page, another user or the service itself would."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TARGET = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "appli
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator with one table that holds one person."""
+    """An emulator with one table that has one person in it."""
     with data_directory(tmp_path_factory.mktemp("data")) as directory:
         emulator = Emulator.start_or_adopt(directory)
         dynamodb = client("dynamodb", emulator)
@@ -50,7 +50,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 def asked(
     emulator: Emulator, method: str = "POST", path: str = "/", body: bytes = b"{}", **headers: str
 ) -> tuple[int, Mapping[str, str], bytes]:
-    """One request with exactly these headers; `_` in a name stands for a dash."""
+    """A request with exactly these headers; `_` in a name stands for a dash."""
     connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=10)
     try:
         names = {name.replace("_", "-").lower(): value for name, value in headers.items()}
@@ -65,7 +65,7 @@ def asked(
 
 
 def signed(emulator: Emulator, body: bytes = b"{}", access: Access | None = None, **headers: str) -> dict[str, str]:
-    """The headers of a call that is signed for what is in them."""
+    """The headers of a call whose content is signed."""
     access = access or emulator.access
     host = headers.pop("Host", f"127.0.0.1:{emulator.port}")
     request = AWSRequest("POST", f"http://{host}/", data=body, headers={**TARGET, "Host": host, **headers})
@@ -74,13 +74,13 @@ def signed(emulator: Emulator, body: bytes = b"{}", access: Access | None = None
 
 
 def is_refused(answer: tuple[int, Mapping[str, str], bytes]) -> bool:
-    """Whether it says no, tells nothing, and lets no page read even that."""
+    """Whether it refuses, reveals nothing, and lets no page read even that."""
     status, headers, body = answer
     assert not [name for name in headers if name.startswith("access-control-")]
     return status == 403 and b"people" not in body and b"+7916" not in body
 
 
-def test_who_has_the_credentials_is_answered(emulator: Emulator) -> None:
+def test_calls_with_the_credentials_are_answered(emulator: Emulator) -> None:
     """A signed call, as every AWS client sends it."""
     status, _, body = asked(emulator, **signed(emulator))
     assert (status, json.loads(body)) == (200, {"TableNames": ["people"]})
@@ -109,7 +109,8 @@ def test_who_has_the_credentials_is_answered(emulator: Emulator) -> None:
 def test_no_web_page_gets_anything(
     emulator: Emulator, method: str, path: str, body: bytes, kind: str, origin: str
 ) -> None:
-    """One such request wiped all tables, another read them: neither a simple request nor a form does anything now."""
+    """One such request used to wipe all tables, another to read them: expects neither a simple request nor a form to
+    work."""
     headers = {"Content_Type": kind, "Sec_Fetch_Site": "cross-site"} | ({"Origin": origin} if origin else {})
     assert is_refused(asked(emulator, method, path, body, **headers))
     del headers["Sec_Fetch_Site"]  # a browser that sends none
@@ -117,15 +118,15 @@ def test_no_web_page_gets_anything(
 
 
 @pytest.mark.parametrize("header", ["Origin", "Sec_Fetch_Site", "Referer", "Cookie"])
-def test_not_even_a_signed_call_comes_from_a_browser(emulator: Emulator, header: str) -> None:
-    """What browsers add is never in a call of an SDK."""
+def test_a_signed_call_from_a_browser_is_refused(emulator: Emulator, header: str) -> None:
+    """The headers that browsers add are never in a call of an SDK."""
     assert is_refused(asked(emulator, **signed(emulator), **{header: "same-origin"}))
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "localhost:{port}", "127.0.0.1", "127.0.0.1:1"]
 )
-def test_another_name_of_this_machine_is_not_answered(emulator: Emulator, host: str) -> None:
+def test_another_host_name_of_this_machine_is_refused(emulator: Emulator, host: str) -> None:
     """A page whose name resolves to 127.0.0.1 (DNS rebinding) sends no Origin, but its own Host."""
     host = host.format(port=emulator.port)
     assert is_refused(asked(emulator, **signed(emulator, Host=host)))
@@ -133,7 +134,7 @@ def test_another_name_of_this_machine_is_not_answered(emulator: Emulator, host: 
 
 
 def test_wrong_credentials_are_refused(emulator: Emulator) -> None:
-    """Another key, the right key with another secret, those that emulators usually take, and none."""
+    """Another key, the right key with another secret, those that emulators usually accept, and none."""
     own = emulator.access
     for access in (Access("test", "test"), Access(own.key_id, "guessed"), Access("LOCAL", own.secret)):
         assert is_refused(asked(emulator, **signed(emulator, access=access)))
@@ -147,7 +148,7 @@ def test_wrong_credentials_are_refused(emulator: Emulator) -> None:
 
 
 def test_the_signature_covers_the_call(emulator: Emulator) -> None:
-    """A call that was overheard does nothing else: not another body, operation or time."""
+    """Expects an intercepted call not to be usable with another body, operation or time."""
     headers = signed(emulator)
     other = {**headers, "X-Amz-Target": "DynamoDB_20120810.DeleteTable"}
     assert is_refused(asked(emulator, body=b'{"TableName": "people"}', **headers))
@@ -163,7 +164,7 @@ def test_the_signature_covers_the_call(emulator: Emulator) -> None:
 
 
 def test_an_old_signature_is_refused() -> None:
-    """A quarter of an hour is how long AWS itself takes one."""
+    """AWS itself accepts one for a quarter of an hour."""
     access = Access("KEY", "secret")
     for age, good in ((timedelta(minutes=14), True), (timedelta(minutes=16), False), (-timedelta(minutes=16), False)):
         request = AWSRequest("POST", "http://127.0.0.1:1/", data=b"{}", headers={**TARGET, "Host": "127.0.0.1:1"})
@@ -182,8 +183,8 @@ def test_an_old_signature_is_refused() -> None:
                 check_signature(access, scope, headers, b"{}")
 
 
-def test_a_call_that_is_signed_as_ours_is_known_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MiniStack's way, which knows every form of a signature, is for what is not exactly such a call."""
+def test_our_own_signed_calls_are_recognised_without_ministack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MiniStack's code, which knows every form of a signature, is only for calls of another form."""
     access, scope = Access("KEY", "secret"), {"method": "POST", "path": "/"}
     who, url, target = Credentials(access.key_id, access.secret), "http://127.0.0.1:1/", {**TARGET, "User-Agent": "x"}
     made = {**target, **signature(who, "eu-west-1", "sqs", url, target, b"{}"), "Host": "127.0.0.1:1"}
@@ -218,18 +219,18 @@ def test_a_call_that_is_signed_as_ours_is_known_at_once(monkeypatch: pytest.Monk
         ("iam", "list_users", {}),
     ],
 )
-def test_nothing_runs_that_the_service_does_not_need(
+def test_only_what_the_service_needs_is_running(
     emulator: Emulator, service: str, call: str, arguments: dict[str, Any]
 ) -> None:
-    """No other service of MiniStack, and nothing that would change tables past the journal."""
+    """No other service of MiniStack, and no operation that would change tables without the journal."""
     with pytest.raises((ClientError, ResponseParserError)):
         getattr(client(service, emulator), call)(**arguments)
 
 
-def test_each_directory_has_credentials_of_its_own_that_stay(
+def test_each_directory_keeps_credentials_of_its_own(
     emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """For nobody else to read, drawn at random, and the same in the next run."""
+    """Expects them to be readable by nobody else, random, and the same in the next run."""
     other = tmp_path_factory.mktemp("other")
     with data_directory(other) as directory:
         access = Access.of(directory)

@@ -1,4 +1,4 @@
-"""What the emulator has answered is kept, whatever ends it; a file that is not as it was written is named, and left."""
+"""What the emulator has acknowledged is kept, whatever ends it; a damaged file is named, and left as it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NO_ROOM = 1  # bytes that a file may have
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[DataDirectory]:
-    """A data directory whose emulator, if there is one, is ended."""
+    """A data directory; its emulator, if there is one, is ended."""
     with data_directory(tmp_path / "data") as directory:
         yield directory
 
@@ -64,7 +64,7 @@ def person(number: int, name: str) -> dict[str, Any]:
 
 
 def change(dynamodb: Any, rng: random.Random) -> None:
-    """One call of any kind that the service makes; a condition that does not hold changes nothing."""
+    """A call of any kind that the service makes; if its condition does not hold it changes nothing."""
     number, name = rng.randrange(60), f"name {rng.randrange(1000)}"
     put = {"Put": {"TableName": PEOPLE, "Item": person(number, name)}}
     delete = {"Delete": {"TableName": PEOPLE, "Key": key((number + 1) % 60)}}
@@ -98,7 +98,7 @@ def change(dynamodb: Any, rng: random.Random) -> None:
 
 
 def contents(emulator: Emulator) -> dict[str, Any]:
-    """All that tables and secrets hold, and what the tables are."""
+    """Everything in tables and secrets, and the tables' definitions."""
     dynamodb, secrets = client("dynamodb", emulator), client("secretsmanager", emulator)
     found: dict[str, Any] = {}
     for name in dynamodb.list_tables()["TableNames"]:
@@ -125,10 +125,11 @@ def contents(emulator: Emulator) -> dict[str, Any]:
 
 @pytest.mark.parametrize("durability", ["process", "power"])
 @pytest.mark.parametrize("snapshots", ["1000", "0"])
-def test_killed_at_any_time_it_has_all_that_it_had(
+def test_killed_at_any_time_it_keeps_everything(
     directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, durability: str, snapshots: str
 ) -> None:
-    """Calls of every kind, kills between them, with and without snapshots meanwhile: the same tables afterwards."""
+    """Calls of every kind with kills between them, with and without snapshots meanwhile: expects the same tables
+    afterwards."""
     monkeypatch.setenv("DURABILITY", durability)
     monkeypatch.setenv("EMULATOR_SNAPSHOT_SECONDS", snapshots)
     rng = random.Random(f"{durability} {snapshots}")
@@ -160,10 +161,10 @@ def test_killed_at_any_time_it_has_all_that_it_had(
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
-def test_killed_while_it_is_written_to_it_has_all_that_it_answered(
+def test_killed_during_writes_it_keeps_all_that_it_acknowledged(
     directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, durability: str
 ) -> None:
-    """Four writers, and a kill in the middle: each finds all that was answered to it, and at most one write more."""
+    """Four writers, and a kill in the middle: each finds all acknowledged writes, and at most one more."""
     monkeypatch.setenv("DURABILITY", durability)
     monkeypatch.setenv("EMULATOR_SNAPSHOT_SECONDS", "0")
     emulator = Emulator.start_or_adopt(directory)
@@ -193,8 +194,8 @@ def test_killed_while_it_is_written_to_it_has_all_that_it_answered(
         assert number <= int(row["name"]["S"]) <= number + 1
 
 
-def test_a_transaction_that_is_repeated_after_a_kill_is_the_same_one(directory: DataDirectory) -> None:
-    """Its answer was lost: the caller who asks again by the same token hears that it went through, not a conflict."""
+def test_a_transaction_that_is_repeated_after_a_kill_is_recognised(directory: DataDirectory) -> None:
+    """Its answer was lost: a repeat with the same token gets a success, not a conflict."""
     emulator = Emulator.start_or_adopt(directory)
     create_table(client("dynamodb", emulator))
     put = {"TableName": PEOPLE, "Item": person(1, "one"), "ConditionExpression": "attribute_not_exists(id)"}
@@ -208,10 +209,11 @@ def test_a_transaction_that_is_repeated_after_a_kill_is_the_same_one(directory: 
 
 
 @pytest.mark.parametrize("durability", ["process", "power"])
-def test_without_room_nothing_is_acknowledged_and_nothing_half_done(
+def test_on_a_full_disk_nothing_is_acknowledged_or_half_done(
     directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, durability: str
 ) -> None:
-    """Writes are refused and undone, reads go on, and it is told; with room again all goes on, also after a kill."""
+    """Writes are refused and undone, reads work, and it is reported; with room again everything works, after a kill
+    too."""
     monkeypatch.setenv("DURABILITY", durability)
     emulator = Emulator.start_or_adopt(directory)
     dynamodb = client("dynamodb", emulator)
@@ -241,8 +243,8 @@ def test_without_room_nothing_is_acknowledged_and_nothing_half_done(
     assert contents(Emulator.start_or_adopt(directory)) == after
 
 
-def test_without_room_at_the_end_nothing_is_lost_and_it_says_so(directory: DataDirectory) -> None:
-    """No last snapshot can be written: the exit code tells, and the journal has everything."""
+def test_a_disk_that_is_full_at_the_end_loses_nothing(directory: DataDirectory) -> None:
+    """No last snapshot can be written: the exit code says so, and the journal has everything."""
     emulator = Emulator.start_or_adopt(directory)
     create_table(client("dynamodb", emulator))
     before = contents(emulator)
@@ -254,7 +256,7 @@ def test_without_room_at_the_end_nothing_is_lost_and_it_says_so(directory: DataD
 
 
 def two_generations(directory: DataDirectory) -> dict[str, Any]:
-    """Files of two generations and a journal behind them, all ended; what they hold."""
+    """Files of two generations and a journal after them, all complete, and their content."""
     for name in ("one", "two", "three"):
         emulator = Emulator.start_or_adopt(directory)
         dynamodb = client("dynamodb", emulator)
@@ -271,8 +273,8 @@ def two_generations(directory: DataDirectory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("damage", ["changed", "cut", "emptied", "removed"])
 @pytest.mark.parametrize("kind", ["snapshot", "journal"])
-def test_a_damaged_file_stops_the_start_and_stays_as_it_is(directory: DataDirectory, kind: str, damage: str) -> None:
-    """The line names the file and what to do; that done, all is there again."""
+def test_a_damaged_file_stops_the_start_and_is_left_as_it_is(directory: DataDirectory, kind: str, damage: str) -> None:
+    """The message names the file and what to do; after that everything is there again."""
     before = two_generations(directory)
     files = sorted(directory.emulator_state.glob("*.jsonl"))
     newest = [path for path in files if path.name.startswith(kind)][-1]
@@ -308,8 +310,8 @@ def test_a_damaged_file_stops_the_start_and_stays_as_it_is(directory: DataDirect
     assert contents(Emulator.start_or_adopt(directory)) == before
 
 
-def test_what_an_earlier_version_has_saved_is_taken_over(directory: DataDirectory) -> None:
-    """MiniStack's own files: tables, times to live and queued messages. They are kept beside, and not read again."""
+def test_files_of_an_earlier_version_are_taken_over(directory: DataDirectory) -> None:
+    """MiniStack's own files: tables, times to live and queued messages. They are kept, and not read again."""
     state = directory.emulator_state
     save = f"""
 import asyncio, json, os, sys
@@ -346,7 +348,7 @@ persistence.save_all({{"dynamodb": dynamodb.get_state, "sqs": sqs.get_state}})
 
 
 def test_another_durability_starts_another_emulator(directory: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that is still there from a killed run has the setting of that run."""
+    """An emulator that is left from a killed run has that run's setting."""
     first = Emulator.start_or_adopt(directory)
     create_table(client("dynamodb", first))
     before = contents(first)

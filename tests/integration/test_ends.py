@@ -1,4 +1,4 @@
-"""The end of a window: it comes in its second, and can be moved as long as the mailing is not over."""
+"""The end of a window: it comes in its second, and can be moved until the mailing is over."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def simulation(campaign: Campaign) -> Simulation:
 
 
 def patch_end(campaign: Campaign, mailing: Mailing | str, **ahead: float) -> dict[str, Any]:
-    """Move the end to so far from now; fails unless the API says that it is done."""
+    """Move the end to so far from now; fails unless the API does it."""
     mailing_id = mailing if isinstance(mailing, str) else mailing.mailing_id
     reply = campaign.api.patch(f"/api/mailing/{mailing_id}", {"end_time": campaign.api.ahead(**ahead)})
     assert reply.status == 200, reply.text
@@ -58,9 +58,9 @@ def expect_all_sent(simulation: Simulation, mailing: Mailing, count: int) -> Non
 def test_a_mailing_is_over_two_seconds_after_its_end(
     simulation: Simulation, lasts: float, rate: int, seconds: float
 ) -> None:
-    """Wherever between two ticks it lies; nobody is called after it, and the rest is expired.
+    """Wherever it is between two ticks; nobody is called after it, and the rest expires.
 
-    At a low rate senders have messages in hand whose turn is up to four seconds later.
+    At a low rate senders hold messages whose turn is up to four seconds later.
     """
     simulation.add_clients(300)
     mailing = simulation.create_mailing(lasts=lasts, rate_limit=rate)
@@ -89,8 +89,8 @@ def test_a_paused_mailing_is_over_after_its_end_too(simulation: Simulation) -> N
     assert set(statuses(simulation, mailing)) == {"sent", "expired"}
 
 
-def test_a_call_that_is_under_way_when_the_window_closes_is_waited_for(simulation: Simulation) -> None:
-    """Not for the next tick: it ends a second after the window, and the mailing within two more."""
+def test_a_call_that_is_still_running_when_the_window_closes_is_waited_for(simulation: Simulation) -> None:
+    """But not until the next tick: the call ends a second after the window, and the mailing within two more."""
     simulation.gateway.latency = timedelta(seconds=1.9)
     simulation.add_clients(1)
     simulation.services.gateway_control.hold("tester")
@@ -105,7 +105,7 @@ def test_a_call_that_is_under_way_when_the_window_closes_is_waited_for(simulatio
     expect_all_sent(simulation, mailing, 1)
 
 
-def test_an_end_that_is_brought_forward_counts_in_its_second(campaign: Campaign, simulation: Simulation) -> None:
+def test_an_end_that_is_moved_forward_counts_in_its_second(campaign: Campaign, simulation: Simulation) -> None:
     """By PATCH, to before the next tick and to long after it."""
     simulation.add_clients(150)
     for seconds in (20, 95):
@@ -126,7 +126,7 @@ def test_an_end_that_is_brought_forward_counts_in_its_second(campaign: Campaign,
 
 
 def slow_down(simulation: Simulation, worker: str, operation: str, seconds: float) -> None:
-    """Let a kind of worker's calls of AWS take their time."""
+    """Let the AWS calls of a kind of worker take time."""
     others = simulation.aws.before
 
     def slowly(call: Call) -> None:
@@ -142,7 +142,7 @@ def slow_down(simulation: Simulation, worker: str, operation: str, seconds: floa
 def test_an_end_that_is_moved_while_rows_are_closed_counts(
     campaign: Campaign, simulation: Simulation, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
-    """Some are expired already: they come back, the others never go, and everybody gets it."""
+    """Some have expired already: they are reopened, the others stay open, and everybody gets the message."""
     monkeypatch.setattr(completion, "_PAGE", 5)
     monkeypatch.setattr(reopening, "_PAGE", 5)
     monkeypatch.setattr(completion, "AT_ONCE", 50 if large else 20_000)
@@ -161,8 +161,8 @@ def test_an_end_that_is_moved_while_rows_are_closed_counts(
 
 @pytest.mark.usefixtures("sixteen_shards")
 @pytest.mark.parametrize("seconds", [20, 50])
-def test_who_is_asleep_while_the_end_is_moved_expires_nobody_for_good(seconds: float) -> None:
-    """It read a page of rows before, and writes after all others were put back, or after they were looked at twice."""
+def test_a_worker_that_sleeps_while_the_end_is_moved_expires_nobody_for_good(seconds: float) -> None:
+    """It read a page of rows before, and writes after all others were reopened, or after these were looked at twice."""
     with new_campaign(workers_of={"tick": 1, "dispatcher": 8, "sender": 2}) as campaign:
         simulation = campaign.simulation
         simulation.add_clients(60)
@@ -194,7 +194,7 @@ def test_who_is_asleep_while_the_end_is_moved_expires_nobody_for_good(seconds: f
         expect_all_sent(simulation, mailing, 60)
 
 
-def test_those_whose_hours_open_after_the_old_end_come_back(campaign: Campaign, simulation: Simulation) -> None:
+def test_clients_whose_hours_begin_after_the_old_end_are_reopened(campaign: Campaign, simulation: Simulation) -> None:
     """In New York it is four in the morning; the mailing ends at noon there, then in the evening."""
     for operator, zone in (("916", "Europe/London"), ("917", "America/New_York")):
         simulation.add_clients(10, operator=operator, timezone=zone)
@@ -214,7 +214,7 @@ def test_those_whose_hours_open_after_the_old_end_come_back(campaign: Campaign, 
     assert all(window.allows(call.at, zones[call.phone_number]) for call in simulation.gateway.log)
 
 
-def test_those_whose_hours_still_open_too_late_stay_expired(campaign: Campaign, simulation: Simulation) -> None:
+def test_clients_whose_hours_still_begin_too_late_stay_expired(campaign: Campaign, simulation: Simulation) -> None:
     """Expects the mailing to end, although its end was moved."""
     simulation.add_clients(10, operator="916", timezone="Europe/London")
     simulation.add_clients(10, operator="917", timezone="America/New_York")
@@ -227,8 +227,8 @@ def test_those_whose_hours_still_open_too_late_stay_expired(campaign: Campaign, 
 
 
 @pytest.mark.usefixtures("sixteen_shards")
-def test_a_paused_mailing_gets_back_what_expired(campaign: Campaign, simulation: Simulation) -> None:
-    """The end is moved while its closing is under way, and it is resumed later."""
+def test_a_paused_mailing_reopens_what_expired(campaign: Campaign, simulation: Simulation) -> None:
+    """The end is moved while the mailing is being closed, and the mailing is resumed later."""
     simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=70, rate_limit=1)
     simulation.run_for(10)
@@ -245,8 +245,8 @@ def test_a_paused_mailing_gets_back_what_expired(campaign: Campaign, simulation:
     expect_all_sent(simulation, mailing, 60)
 
 
-def test_an_end_that_is_moved_twice_ends_where_it_was_moved_last(campaign: Campaign, simulation: Simulation) -> None:
-    """Later, and earlier again."""
+def test_an_end_that_is_moved_twice_is_the_last_one(campaign: Campaign, simulation: Simulation) -> None:
+    """Later, and then earlier again."""
     simulation.add_clients(300)
     mailing = simulation.create_mailing(lasts=600, rate_limit=1)
     simulation.run_for(20)
@@ -259,8 +259,8 @@ def test_an_end_that_is_moved_twice_ends_where_it_was_moved_last(campaign: Campa
 
 
 @pytest.mark.usefixtures("sixteen_shards")
-def test_a_mailing_that_is_cancelled_while_rows_come_back_ends(campaign: Campaign, simulation: Simulation) -> None:
-    """Every row is final, sent or cancelled, whoever was putting back what."""
+def test_a_mailing_that_is_cancelled_while_rows_are_reopened_ends(campaign: Campaign, simulation: Simulation) -> None:
+    """Every row is final, sent or cancelled, whoever was reopening what."""
     simulation.add_clients(60)
     simulation.services.gateway_control.hold("tester")
     mailing = simulation.create_mailing(lasts=70)
@@ -283,7 +283,7 @@ def test_a_mailing_that_is_cancelled_while_rows_come_back_ends(campaign: Campaig
 def test_the_end_of_a_finished_mailing_is_moved_and_what_expired_is_retried(
     campaign: Campaign, simulation: Simulation
 ) -> None:
-    """What one hint says, the other allows: `retry` asks for the end to be moved, and `PATCH` moves it."""
+    """What one error suggests, the other allows: `retry` asks for the end to be moved, and `PATCH` moves it."""
     simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=30, rate_limit=1)
     simulation.run_for(40)
@@ -303,7 +303,7 @@ def test_the_end_of_a_finished_mailing_is_moved_and_what_expired_is_retried(
     expect_all_sent(simulation, mailing, 60)
 
 
-def test_a_retry_puts_back_what_failed_and_what_expired(campaign: Campaign, simulation: Simulation) -> None:
+def test_a_retry_reopens_failed_and_expired_messages(campaign: Campaign, simulation: Simulation) -> None:
     """Both in one mailing, each with its attempts."""
     mailing_id = campaign.give_up(3, end_time=campaign.api.ahead(seconds=30), rate_limit=1)
     mailing = simulation.services.mailings.get(mailing_id)
@@ -316,8 +316,8 @@ def test_a_retry_puts_back_what_failed_and_what_expired(campaign: Campaign, simu
     assert statuses(simulation, mailing) == {"sent": 8}
 
 
-def test_a_retry_without_a_moved_end_puts_back_only_what_failed(campaign: Campaign, simulation: Simulation) -> None:
-    """Clients who could not have been called in time cannot be called now."""
+def test_a_retry_without_a_moved_end_reopens_only_failed_messages(campaign: Campaign, simulation: Simulation) -> None:
+    """Clients who could not be called in time cannot be called now."""
     simulation.add_clients(5, tag="vip", operator="917", timezone="America/New_York")
     mailing_id = campaign.give_up(2, local_window={"from": "09:00", "until": "18:00"})
     mailing = simulation.services.mailings.get(mailing_id)
@@ -330,8 +330,10 @@ def test_a_retry_without_a_moved_end_puts_back_only_what_failed(campaign: Campai
 # -- a retry that is cancelled
 
 
-def test_a_retry_that_is_cancelled_at_once_shows_the_truth_at_once(campaign: Campaign, simulation: Simulation) -> None:
-    """What was not put back yet stays failed, and the mailing is over in a second."""
+def test_a_retry_that_is_cancelled_at_once_shows_its_true_state_at_once(
+    campaign: Campaign, simulation: Simulation
+) -> None:
+    """Messages that were not reopened yet stay failed, and the mailing is over in a second."""
     mailing_id = campaign.give_up(3)
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
     answer = campaign.api.post(f"/api/mailing/{mailing_id}/cancel").json
@@ -348,7 +350,7 @@ def test_a_retry_that_is_cancelled_at_once_shows_the_truth_at_once(campaign: Cam
 def test_a_retry_that_is_cancelled_later_ends_within_seconds(
     campaign: Campaign, simulation: Simulation, after: float
 ) -> None:
-    """What was put back and not sent is cancelled; what is being sent this moment is sent."""
+    """What was reopened and not sent is cancelled; what is being sent at this moment is sent."""
     mailing_id = campaign.give_up(3)
     simulation.gateway.latency = timedelta(seconds=1)
     campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
@@ -361,10 +363,8 @@ def test_a_retry_that_is_cancelled_later_ends_within_seconds(
     assert set(statuses(simulation, ended)) <= {"sent", "cancelled", "failed"}
 
 
-def test_a_retry_that_is_cancelled_in_the_midst_of_putting_back_leaves_nothing_open(
-    campaign: Campaign, simulation: Simulation
-) -> None:
-    """The dispatcher that puts them back sleeps over the cancelling, and writes after it."""
+def test_a_retry_that_is_cancelled_halfway_leaves_nothing_open(campaign: Campaign, simulation: Simulation) -> None:
+    """The dispatcher that reopens messages sleeps through the cancelling, and writes after it."""
     mailing_id = campaign.give_up(3)
     slept: list[float] = []
     others = simulation.aws.before
@@ -390,8 +390,8 @@ def test_a_retry_that_is_cancelled_in_the_midst_of_putting_back_leaves_nothing_o
 # -- dead letters
 
 
-def test_dead_letters_of_settled_messages_open_no_mailing(campaign: Campaign, simulation: Simulation) -> None:
-    """They were put back by a retry that left its letters, and sent: the mailing stays as it is."""
+def test_dead_letters_of_sent_messages_reopen_no_mailing(campaign: Campaign, simulation: Simulation) -> None:
+    """They were reopened by a retry that left the dead letters, and sent: the mailing stays as it is."""
     mailing_id = campaign.give_up(3)
     with mock.patch.object(DeadLetters, "settle"):
         campaign.api.post(f"/api/mailing/{mailing_id}/retry", {})
@@ -402,8 +402,8 @@ def test_dead_letters_of_settled_messages_open_no_mailing(campaign: Campaign, si
     assert simulation.services.mailings.get(mailing_id) == before
 
 
-def test_two_who_put_back_at_once_leave_nothing_open(campaign: Campaign, simulation: Simulation) -> None:
-    """One is done while the other is in the midst of it: the mailing does not end before both are."""
+def test_two_retries_at_once_leave_nothing_open(campaign: Campaign, simulation: Simulation) -> None:
+    """One is done while the other is halfway: the mailing does not end before both are."""
     mailing_id = campaign.give_up(3)
     mailing = simulation.services.mailings.get(mailing_id)
     one, two = [row.client_id for row in simulation.rows(mailing) if row.status == "failed"][:2]

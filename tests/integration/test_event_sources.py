@@ -1,4 +1,4 @@
-"""The event-source runner against a real queue: what is deleted, what comes back, and what is invoked when."""
+"""The event-source runner with a real queue: what is deleted, what comes back, and what is invoked when."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = Callable[[dict[str, Any], Any], object]
 
 
 class Function:
-    """A Lambda function that notes its invocations and answers as it is told."""
+    """A Lambda function that notes its invocations and answers as told."""
 
     def __init__(self, answer: Answer | None = None) -> None:
         self.answer = answer
@@ -48,7 +48,7 @@ def sqs() -> Iterator[Any]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FrozenClock:
-    """The runner's clock, and the queue's: visibility runs out when the test says so."""
+    """The runner's clock, and the queue's: visibility ends when the test says so."""
     frozen = FrozenClock()
     monkeypatch.setattr("moto.sqs.models.unix_time", lambda: frozen.now().timestamp())
     monkeypatch.setattr("moto.sqs.models.unix_time_millis", lambda: frozen.now().timestamp() * 1000)
@@ -74,7 +74,7 @@ def _send(sqs: Any, url: str, *bodies: str) -> None:
 
 
 def _left(sqs: Any, url: str, clock: FrozenClock) -> list[str]:
-    """What comes back once its visibility has run out."""
+    """What comes back once its visibility has ended."""
     clock.sleep(31)
     answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
     return sorted(message["Body"] for message in answer.get("Messages", []))
@@ -106,8 +106,8 @@ def test_an_empty_queue_invokes_nothing(sqs: Any, clock: FrozenClock) -> None:
     assert function.batches == []
 
 
-def test_only_failed_items_stay(sqs: Any, clock: FrozenClock) -> None:
-    """Expects the neighbours of a failed message to be deleted."""
+def test_only_failed_items_stay_on_the_queue(sqs: Any, clock: FrozenClock) -> None:
+    """Expects the other messages of the batch to be deleted."""
     url = _queue(sqs)
     _send(sqs, url, "good", "bad", "fine")
     EventSourceRunner(_app(Function(_failing("bad"))), sqs, clock).poll("worker")
@@ -124,7 +124,7 @@ def test_a_malformed_answer_keeps_the_whole_batch(sqs: Any, clock: FrozenClock, 
 
 
 def test_an_exception_keeps_the_whole_batch(sqs: Any, clock: FrozenClock) -> None:
-    """Expects nothing to be deleted and the runner to live on."""
+    """Expects nothing to be deleted and the runner to continue."""
     url = _queue(sqs)
     _send(sqs, url, "1", "2")
     runner = EventSourceRunner(_app(Function(lambda *_: 1 / 0)), sqs, clock)
@@ -133,7 +133,7 @@ def test_an_exception_keeps_the_whole_batch(sqs: Any, clock: FrozenClock) -> Non
 
 
 def test_a_function_that_ran_too_long_keeps_the_whole_batch(sqs: Any, clock: FrozenClock) -> None:
-    """Expects an answer after the timeout to count for nothing, as Lambda would have ended the function."""
+    """Expects an answer after the timeout to be ignored, as Lambda would have ended the function."""
     url = _queue(sqs)
     _send(sqs, url, "1")
     function = Function(lambda *_: clock.sleep(31))
@@ -142,7 +142,7 @@ def test_a_function_that_ran_too_long_keeps_the_whole_batch(sqs: Any, clock: Fro
 
 
 def test_the_context_counts_down_on_the_injected_clock(sqs: Any, clock: FrozenClock) -> None:
-    """Expects the remaining time to shrink as the clock moves, and every invocation to have its own request id."""
+    """Expects the remaining time to shrink as the clock moves, and each invocation to have its own request id."""
     url = _queue(sqs)
     remaining: list[int] = []
 
@@ -161,7 +161,7 @@ def test_the_context_counts_down_on_the_injected_clock(sqs: Any, clock: FrozenCl
     assert function.contexts[0].function_name == "app-local-worker"
 
 
-def test_receive_counts_rise_until_the_dead_letter_queue(sqs: Any, clock: FrozenClock) -> None:
+def test_a_message_moves_to_the_dead_letter_queue_after_too_many_receives(sqs: Any, clock: FrozenClock) -> None:
     """Expects a message that always fails to be counted, and moved after the queue's maxReceiveCount."""
     dead = _queue(sqs, "dead")
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -190,8 +190,8 @@ def test_a_batch_of_more_than_ten_is_gathered(sqs: Any, clock: FrozenClock) -> N
     assert counts == ("5", "0")
 
 
-def test_the_window_is_waited_for_a_fuller_batch(sqs: Any, clock: FrozenClock) -> None:
-    """Expects a short batch to be handed over when the window is over, not before."""
+def test_a_batch_that_is_not_full_waits_for_the_window(sqs: Any, clock: FrozenClock) -> None:
+    """Expects it to be handed over when the window is over, not before."""
     url = _queue(sqs)
     _send(sqs, url, "1")
     function = Function()
@@ -200,8 +200,8 @@ def test_the_window_is_waited_for_a_fuller_batch(sqs: Any, clock: FrozenClock) -
     assert clock.now() == START + timedelta(seconds=2)
 
 
-def test_the_window_of_one_function_can_be_capped_otherwise_and_takes_few_looks(sqs: Any, clock: FrozenClock) -> None:
-    """Expects a receive at once and after each fifth of the window, behind the one that found a message."""
+def test_the_window_of_one_function_can_have_its_own_cap(sqs: Any, clock: FrozenClock) -> None:
+    """Expects a receive at once and after each fifth of the window, after the one that found a message."""
     url = _queue(sqs)
     _send(sqs, url, "1")
     calls: list[Any] = []
@@ -219,7 +219,7 @@ def test_the_window_of_one_function_can_be_capped_otherwise_and_takes_few_looks(
 
 
 def test_the_window_can_be_capped(sqs: Any, clock: FrozenClock) -> None:
-    """Expects no wait at all with a cap of nothing."""
+    """Expects no wait at all with a cap of 0."""
     url = _queue(sqs)
     _send(sqs, url, "1")
     EventSourceRunner(_app(Function(), batch_size=25, window=2), sqs, clock, max_window=0).poll("worker")
@@ -227,7 +227,7 @@ def test_the_window_can_be_capped(sqs: Any, clock: FrozenClock) -> None:
 
 
 class FlakyQueue:
-    """An SQS client whose DeleteMessageBatch refuses what it is told, so many times."""
+    """An SQS client whose DeleteMessageBatch refuses certain messages so many times."""
 
     def __init__(self, sqs: Any, refusals: int, sender_fault: bool) -> None:
         self._sqs = sqs
@@ -255,10 +255,10 @@ class FlakyQueue:
     [(2, False, 3, 0), (100, False, 4, 1), (100, True, 1, 1)],
     ids=["comes right", "gives up", "not worth repeating"],
 )
-def test_a_partial_delete_is_repeated_within_bounds(
+def test_a_partial_delete_is_repeated_a_few_times(
     sqs: Any, clock: FrozenClock, refusals: int, sender_fault: bool, deletes: int, left: int
 ) -> None:
-    """Expects only what was refused to be tried again, a few times, and never a sender's fault."""
+    """Expects only what was refused to be tried again, but not what was refused because of the request itself."""
     url = _queue(sqs)
     _send(sqs, url, "1", "2", "3")
     flaky = FlakyQueue(sqs, refusals, sender_fault)
@@ -266,8 +266,8 @@ def test_a_partial_delete_is_repeated_within_bounds(
     assert (flaky.deletes, len(_left(sqs, url, clock))) == (deletes, left)
 
 
-def test_messages_in_hand_survive_a_failing_receive(sqs: Any, clock: FrozenClock) -> None:
-    """Expects a batch to be handled when a later receive of the same batch fails."""
+def test_received_messages_survive_a_failing_receive(sqs: Any, clock: FrozenClock) -> None:
+    """Expects the messages to be handled although a later receive for the same batch fails."""
     url = _queue(sqs)
     _send(sqs, url, "1")
     calls = []
@@ -284,8 +284,8 @@ def test_messages_in_hand_survive_a_failing_receive(sqs: Any, clock: FrozenClock
     assert function.bodies == [["1"]]
 
 
-def test_a_rate_fires_at_start_and_then_in_its_rhythm(sqs: Any, clock: FrozenClock) -> None:
-    """Expects EventBridge's event at the start and each minute, missed firings made up for by one."""
+def test_a_rate_fires_at_the_start_and_then_regularly(sqs: Any, clock: FrozenClock) -> None:
+    """Expects EventBridge's event at the start and each minute, and a single one for several that were missed."""
     app = Chalice("app", configure_logs=False)
     events: list[dict[str, Any]] = []
     app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")(lambda event: events.append(event.to_dict()))
@@ -300,7 +300,7 @@ def test_a_rate_fires_at_start_and_then_in_its_rhythm(sqs: Any, clock: FrozenClo
 
 
 def test_a_failing_schedule_fires_again(sqs: Any, clock: FrozenClock) -> None:
-    """Expects an exception to cost its own firing only."""
+    """Expects an exception to affect only its own firing."""
     app = Chalice("app", configure_logs=False)
     app.schedule(Cron(0, "*", "*", "*", "?", "*"), name="hourly")(lambda event: 1 / 0)
     runner = EventSourceRunner(app, sqs, clock)
@@ -310,7 +310,7 @@ def test_a_failing_schedule_fires_again(sqs: Any, clock: FrozenClock) -> None:
 
 
 def test_a_schedule_does_not_wait_for_a_clock_that_was_set_back(sqs: Any, clock: FrozenClock) -> None:
-    """Expects a minute's schedule to fire within the minute, though its next time was an hour later."""
+    """Expects a schedule of one minute to fire within the minute, though its next time was an hour later."""
     app = Chalice("app", configure_logs=False)
     app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")(lambda event: None)
     runner = EventSourceRunner(app, sqs, clock)
@@ -318,7 +318,7 @@ def test_a_schedule_does_not_wait_for_a_clock_that_was_set_back(sqs: Any, clock:
     assert runner.due_schedules(clock.now() - timedelta(hours=1)) == ["tick"]
 
 
-def test_a_runner_can_be_kept_to_some_sources(sqs: Any, clock: FrozenClock) -> None:
+def test_a_runner_can_be_limited_to_some_sources(sqs: Any, clock: FrozenClock) -> None:
     """Expects the other sources of the app to be left alone."""
     app = _app(Function())
     app.schedule(Rate(1, unit=Rate.MINUTES), name="tick")(lambda event: None)
@@ -327,8 +327,8 @@ def test_a_runner_can_be_kept_to_some_sources(sqs: Any, clock: FrozenClock) -> N
     assert runner.sources["worker"].concurrency == 7
 
 
-def test_threads_handle_what_comes_and_stop(sqs: Any) -> None:
-    """Expects a message sent meanwhile to be handled, a schedule to fire, and a stop to end every thread."""
+def test_threads_handle_messages_and_stop(sqs: Any) -> None:
+    """Expects a message sent meanwhile to be handled, a schedule to fire, and all threads to end at a stop."""
     url = _queue(sqs)
     handled, ticked = threading.Event(), threading.Event()
     app = _app(lambda event: handled.set())
@@ -342,8 +342,8 @@ def test_threads_handle_what_comes_and_stop(sqs: Any) -> None:
     assert threads.stop(10)
 
 
-def test_a_source_is_heard_of_while_all_its_pollers_have_long_batches(sqs: Any) -> None:
-    """Expects heartbeats from the beginning, and on though no poller comes back, until it has overrun its time."""
+def test_a_source_sends_heartbeats_while_all_its_pollers_have_long_batches(sqs: Any) -> None:
+    """Expects heartbeats from the start, though no poller comes back, until a batch exceeds its time."""
     _send(sqs, _queue(sqs), "1")
     working, go_on, beats = threading.Event(), threading.Event(), threading.Semaphore(0)
 
@@ -368,7 +368,7 @@ def test_a_source_is_heard_of_while_all_its_pollers_have_long_batches(sqs: Any) 
     assert threads.stop(10)
 
 
-def test_threads_outlive_a_queue_that_is_not_there(sqs: Any) -> None:
+def test_threads_survive_a_queue_that_does_not_exist(sqs: Any) -> None:
     """Expects a failing poll to be repeated until the queue exists."""
     handled = threading.Event()
     clock = SystemClock()
