@@ -1,4 +1,4 @@
-"""`make mutants`: takes out of the code what a promise hangs on, one piece at a time; the tests must notice."""
+"""`make mutants`: breaks the code that a promise depends on, one change at a time; the tests must notice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".local", "dist", "__pycach
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change that breaks a promise: `text` stands once in `file` and becomes `instead`."""
+    """One change that breaks a promise: `text`, which is in `file` once, becomes `instead`."""
 
     name: str
     file: str
@@ -180,7 +180,7 @@ MUTANTS = (
 
 
 def mutated(mutant: Mutant, directory: Path) -> Path:
-    """A copy of the project with the change; ValueError if its text does not stand there exactly once."""
+    """A copy of the project with the change; raises ValueError if its text is not in the file exactly once."""
     copy = directory / "project"
     shutil.copytree(ROOT, copy, ignore=_LEFT_OUT)
     path = copy / mutant.file
@@ -192,7 +192,7 @@ def mutated(mutant: Mutant, directory: Path) -> Path:
 
 
 def caught_by(project: Path, tests: list[str]) -> list[str]:
-    """The first test that fails there; none if all pass."""
+    """The first test that fails there; None if all pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=_BOUND, check=False)
     if done.returncode not in (0, 1):
@@ -201,7 +201,7 @@ def caught_by(project: Path, tests: list[str]) -> list[str]:
 
 
 def main() -> int:
-    """Tell for each mutant which test caught it first; 1 if one survived."""
+    """Say for each mutant which test noticed it first; returns 1 if one survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="mutants whose name begins so")
     parser.add_argument("tests", nargs="*", default=list(TESTS))

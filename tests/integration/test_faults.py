@@ -1,4 +1,4 @@
-"""The fault matrix: whatever goes wrong with queues, tables, workers, clocks and the gateway, the promises hold.
+"""The fault matrix: the promises hold whatever goes wrong with queues, tables, workers, clocks and the gateway.
 
 Crashes at every single call of AWS are in test_crashes.py, the misbehaviour of the gateway's server in
 test_http_gateway.py, and all of it at once in tests/simulation.
@@ -46,7 +46,7 @@ def finish(simulation: Simulation, mailing: Mailing, limit: float = 7200) -> Non
 
 
 def expect_all_sent(simulation: Simulation, mailing: Mailing, count: int) -> None:
-    """Everybody has it, the counts say so, and who was called twice has an attempt that explains it."""
+    """Everybody has the message, the counts agree, and an attempt explains each second call."""
     assert simulation.counts(mailing) == {"total": count, "sent": count}
     rows = simulation.rows(mailing)
     assert len(rows) == count
@@ -65,8 +65,8 @@ def expect_all_sent(simulation: Simulation, mailing: Mailing, count: int) -> Non
 
 @pytest.mark.parametrize("queue", ["send", "dispatch"])
 @pytest.mark.parametrize("trouble", ["lost", "repeated", "reversed", "delayed"])
-def test_a_queue_that_does_what_it_likes_changes_nothing(simulation: Simulation, queue: str, trouble: str) -> None:
-    """Hints and units that are lost, come twice, in another order or a minute late: nobody lost, nobody twice."""
+def test_an_unreliable_queue_loses_and_repeats_nobody(simulation: Simulation, queue: str, trouble: str) -> None:
+    """Hints and units are lost, come twice, in another order or a minute late."""
     simulation.add_clients(40)
     mailing = simulation.create_mailing(lasts=7200)
     name = f"{simulation.settings.resource_prefix}-{queue}"
@@ -92,7 +92,7 @@ def test_a_queue_that_does_what_it_likes_changes_nothing(simulation: Simulation,
 
 
 def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(simulation: Simulation) -> None:
-    """SendMessageBatch says `Failed` with HTTP 200."""
+    """SendMessageBatch answers `Failed` with HTTP 200."""
     refused: list[str] = []
     handle: Handle = simulation.aws._handle
 
@@ -117,7 +117,7 @@ def test_a_part_of_a_batch_that_the_queue_refuses_is_sent_again(simulation: Simu
 
 
 def test_poison_reaches_the_dead_letters_and_hurts_nobody(simulation: Simulation) -> None:
-    """Bodies that are nothing of ours are given up as they are, while a mailing goes on beside them."""
+    """Bodies that are not ours are given up as they are, while a mailing goes on beside them."""
     bodies = {" ", "null", "[]", "{", '{"mailing_id": 7}', "x" * 10_000, '{"kind": "launch"}'}
     queues = simulation.settings.send_queue, simulation.settings.dispatch_queue
     simulation.add_clients(10)
@@ -132,8 +132,8 @@ def test_poison_reaches_the_dead_letters_and_hurts_nobody(simulation: Simulation
     assert [set(simulation.bodies(f"{queue}-dead")) for queue in queues] == [bodies, bodies]
 
 
-def test_a_hint_for_what_does_not_exist_is_dropped(simulation: Simulation) -> None:
-    """A mailing or client that is gone: nothing is called, nothing is kept."""
+def test_a_hint_for_something_deleted_is_dropped(simulation: Simulation) -> None:
+    """A mailing or client that is gone: expects no call, and nothing kept."""
     simulation.add_clients(1)
     mailing = simulation.create_mailing()
     queue = simulation.services.queues["send"]
@@ -146,7 +146,7 @@ def test_a_hint_for_what_does_not_exist_is_dropped(simulation: Simulation) -> No
 
 
 def test_a_chain_of_units_ends_before_aws_would_cut_it(simulation: Simulation) -> None:
-    """More work than sixteen invocations can do: no unit continues another more often than AWS allows."""
+    """More work than sixteen invocations can do: expects no unit to continue another more often than AWS allows."""
     hops: list[int] = []
     before = simulation.aws.before
 
@@ -179,8 +179,8 @@ def test_a_chain_of_units_ends_before_aws_would_cut_it(simulation: Simulation) -
         (500, "InternalServerError"),
     ],
 )
-def test_tables_that_refuse_now_and_then_change_nothing(simulation: Simulation, status: int, code: str) -> None:
-    """One call in four is turned away, for two minutes."""
+def test_tables_that_sometimes_refuse_lose_and_repeat_nobody(simulation: Simulation, status: int, code: str) -> None:
+    """One call in four is refused, for two minutes."""
     handle: Handle = simulation.aws._handle
     ends_at = simulation.clock.now() + timedelta(minutes=2)
 
@@ -203,7 +203,7 @@ def test_tables_that_refuse_now_and_then_change_nothing(simulation: Simulation, 
 
 
 def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(simulation: Simulation) -> None:
-    """BatchGetItem says `UnprocessedKeys`, BatchExecuteStatement an error for single statements, with HTTP 200."""
+    """BatchGetItem answers `UnprocessedKeys`, BatchExecuteStatement errors for single statements, with HTTP 200."""
     left: Counter[str] = Counter()
     handle: Handle = simulation.aws._handle
 
@@ -242,7 +242,7 @@ def test_a_part_of_a_batch_that_the_table_does_not_answer_is_asked_again(simulat
 
 
 def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_recorded(simulation: Simulation) -> None:
-    """Lambda's time-out: after some of the batch were called, the process is gone."""
+    """Lambda's time-out: the process ends after part of the batch was called."""
     killed: list[int] = []
     in_batch: Counter[str] = Counter()
     before = simulation.aws.before
@@ -275,7 +275,7 @@ def test_a_sender_killed_in_the_middle_of_a_batch_repeats_only_what_was_not_reco
 
 
 def test_a_sender_that_wakes_after_its_claim_ended_calls_nobody(simulation: Simulation) -> None:
-    """It slept between the claim and the call; another has sent the message meanwhile."""
+    """It slept between the claim and the call; another sender has sent the message meanwhile."""
     slept: list[str] = []
     after = simulation.aws.after
 
@@ -312,7 +312,7 @@ def test_ticks_at_the_same_time_do_no_more_than_one(ticks: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
-    """Each worker's clock is wrong by up to 5 s: nobody lost or called twice, none more than 5 s outside the window."""
+    """Each worker's clock is up to 5 s wrong: nobody is lost or called twice, or more than 5 s outside the window."""
     with new_simulation(seed=seed) as simulation:
         assert simulation.workers is not None
         simulation.workers.skew = lambda rng: timedelta(seconds=rng.uniform(-5, 5))
@@ -332,8 +332,8 @@ def test_clocks_that_are_five_seconds_apart_break_no_promise(seed: int) -> None:
     ("answer", "clients"),
     [(HTTP_500, 6), (HANG, 30), (Answer(Outcome.FAILED, Cause.http(429), 429, retry_after=1e9), 30)],
 )
-def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
-    """As few as it takes to see whose fault it is, or more: no attempts are used up, and then everybody gets it."""
+def test_a_gateway_that_fails_for_six_hours_costs_nobody_the_message(answer: Answer, clients: int) -> None:
+    """Whether few or many messages show it: no attempts are used up, and then everybody gets the message."""
     with new_simulation() as simulation:
         well_at = simulation.clock.now() + timedelta(hours=6)
         simulation.gateway.script = lambda gateway_id, nth: OK if simulation.clock.now() >= well_at else answer
@@ -347,8 +347,8 @@ def test_a_gateway_in_trouble_for_six_hours_costs_nobody_the_message(answer: Ans
         assert not simulation.queue(simulation.settings.send_dead_letter_queue)
 
 
-def test_messages_that_the_gateway_never_takes_are_used_up(simulation: Simulation) -> None:
-    """A few of them are no outage: they become dead letters, while the others get theirs."""
+def test_messages_that_the_gateway_never_accepts_become_dead_letters(simulation: Simulation) -> None:
+    """A few of them are no outage: their attempts are used up, while the others are sent."""
     simulation.add_clients(100)
     poison: set[int] = set()
 
@@ -366,8 +366,8 @@ def test_messages_that_the_gateway_never_takes_are_used_up(simulation: Simulatio
     assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(8, Cause.http(500))}
 
 
-def test_messages_that_the_gateway_never_takes_do_not_hold_up_the_others(simulation: Simulation) -> None:
-    """Many of them alone open the circuit, again and again; a mailing beside them goes through."""
+def test_messages_that_the_gateway_never_accepts_do_not_hold_up_others(simulation: Simulation) -> None:
+    """Many of them alone open the circuit, again and again; a mailing beside them is still sent."""
     simulation.add_clients(10, tag="bad")
     simulation.add_clients(200, tag="good")
     doomed = simulation.create_mailing(tag="bad", text="bad", lasts=86_400)
@@ -420,7 +420,7 @@ def test_what_is_not_sent_when_the_window_closes_is_expired(simulation: Simulati
 
 
 def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both share a slow gateway: a few people among hundreds are served in a fair share, not at the end."""
+    """Both share a slow gateway: a few people among hundreds get their fair share, not the end of the queue."""
     monkeypatch.setattr(buckets, "SMALL", 100)  # so that the large one has all shards
     simulation.services.gateway_control.set_rate(4, "tester")
     simulation.add_clients(300, tag="large")
@@ -435,7 +435,7 @@ def test_a_small_mailing_does_not_wait_for_a_large_one(simulation: Simulation, m
 
 @pytest.mark.usefixtures("sixteen_shards")
 def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulation) -> None:
-    """Set while the mailing runs, on the mailing and on the gateway; the lower of both holds."""
+    """Set while the mailing runs, for the mailing and for the gateway; the lower one counts."""
     simulation.add_clients(420)
     mailing = simulation.create_mailing(lasts=7200, rate_limit=3)
     simulation.run_for(20)
@@ -452,13 +452,13 @@ def test_a_rate_is_kept_in_every_second_and_follows_a_change(simulation: Simulat
 
 
 def busiest_second(simulation: Simulation, since: datetime, until: datetime) -> int:
-    """The most calls in any second of a time."""
+    """The most calls in any second of a span."""
     moments = [call.at for call in simulation.gateway.log if since <= call.at < until]
     return max(sum(moment <= other < moment + timedelta(seconds=1) for other in moments) for moment in moments)
 
 
-def test_who_opts_out_after_dispatch_is_skipped(simulation: Simulation) -> None:
-    """The mailing is paused in between, and resumed."""
+def test_clients_who_opt_out_after_dispatch_are_skipped(simulation: Simulation) -> None:
+    """The mailing is paused meanwhile, and resumed."""
     clients = simulation.add_clients(10)
     mailing = simulation.create_mailing(starts_in=1)
     simulation.services.gateway_control.hold("tester")
@@ -472,7 +472,7 @@ def test_who_opts_out_after_dispatch_is_skipped(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize("policy", [WindowPolicy.DEFER, WindowPolicy.SKIP])
-def test_nobody_is_called_outside_the_hours_of_the_own_day(simulation: Simulation, policy: WindowPolicy) -> None:
+def test_nobody_is_called_outside_their_local_hours(simulation: Simulation, policy: WindowPolicy) -> None:
     """At nine in London it is noon in Moscow and four in the morning in New York."""
     for number, zone in enumerate(("Europe/London", "Europe/Moscow", "America/New_York")):
         simulation.add_clients(5, tag="vip", operator=f"91{number}", timezone=zone)
@@ -487,8 +487,8 @@ def test_nobody_is_called_outside_the_hours_of_the_own_day(simulation: Simulatio
     assert simulation.counts(mailing) == expected
 
 
-def test_a_late_unit_for_a_mailing_that_changed_does_nothing(simulation: Simulation) -> None:
-    """It was meant for another revision."""
+def test_a_late_unit_for_an_earlier_revision_does_nothing(simulation: Simulation) -> None:
+    """The mailing was changed after the unit was sent."""
     simulation.add_clients(3)
     mailing = simulation.create_mailing(starts_in=3600, lasts=7200)
     simulation.services.dispatcher._dispatch_queue.send([Unit(UnitKind.LAUNCH, mailing.mailing_id, revision=99).body()])

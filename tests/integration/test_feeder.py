@@ -1,4 +1,4 @@
-"""The feeder works for those that have something to feed, and for nobody else."""
+"""The feeder reads only mailings that have something to feed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def hinted(simulation: Simulation, mailing: Mailing) -> int:
     return sum(len(hint.client_ids) for hint in hints if hint.mailing_id == mailing.mailing_id)
 
 
-def test_who_has_nothing_to_feed_is_not_read() -> None:
-    """Expects mailings that wait for their hours to be read by the tick alone, while another one is fed."""
+def test_a_mailing_with_nothing_to_feed_is_not_read() -> None:
+    """Expects only the tick to read mailings that wait for local hours, while another one is fed."""
     with new_simulation() as simulation:
         simulation.add_clients(40)
         window = LocalWindow.parse("20:00", "21:00", WindowPolicy.DEFER)
@@ -42,8 +42,8 @@ def test_who_has_nothing_to_feed_is_not_read() -> None:
         simulation.run_until_finished(mailing)
 
 
-def test_a_mailing_is_named_to_the_feeder_that_runs() -> None:
-    """Expects one that is resumed to be fed within a second, though the feeder is at work for another one for long."""
+def test_a_mailing_is_named_to_the_running_feeder() -> None:
+    """Expects a resumed mailing to be fed within a second, though the feeder is busy with another one."""
     with new_simulation(workers_of={"dispatcher": 3}) as simulation:
         simulation.add_clients(300)
         simulation.create_mailing(rate_limit=1)
@@ -58,8 +58,8 @@ def test_a_mailing_is_named_to_the_feeder_that_runs() -> None:
         assert hinted(simulation, other) == 300
 
 
-def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
-    """Expects another feeder for it if its name is noted after the last look at the names and before the end."""
+def test_a_mailing_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
+    """Expects another feeder for it if its name is noted between the last look at the names and the end."""
     with new_simulation(workers_of={}) as simulation:
         simulation.add_clients(1)
         mailing = simulation.create_mailing()
@@ -79,8 +79,8 @@ def test_one_that_is_named_while_the_feeder_ends_is_not_forgotten() -> None:
         assert left == [Unit(UnitKind.FEED, mailing_ids=(mailing.mailing_id,))]
 
 
-def test_what_a_feeder_knew_that_lost_its_lease_is_known_to_the_next() -> None:
-    """Expects its mailing to be named to whoever has the lease since a call took longer than that lasts."""
+def test_a_feeder_that_lost_its_lease_passes_its_mailings_on() -> None:
+    """Expects its mailing to be named to the feeder that got the lease while a call took too long."""
     with new_simulation(workers_of={}) as simulation:
         simulation.add_clients(300)
         mailing = simulation.create_mailing(rate_limit=1)

@@ -1,4 +1,4 @@
-"""Mailings to a filtered segment: everybody whom the filter leaves gets one message, and nobody else."""
+"""Mailings to a filtered segment: everybody who passes the filter gets one message, and nobody else."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def got(simulation: Simulation, mailing: Mailing) -> set[str]:
     return {row.client_id for row in rows}
 
 
-def test_those_whom_the_filter_leaves_get_it(simulation: Simulation) -> None:
-    """Expects more than a page of clients to be gone through, by tag and by attribute."""
+def test_everybody_who_passes_the_filter_gets_it(simulation: Simulation) -> None:
+    """By tag and by attribute, with more clients than one page."""
     old = simulation.add_clients(90, tag="vip", attributes=attributes_of({"age": 60}))
     simulation.add_clients(200, tag="new", attributes=attributes_of({"age": 20}))
     simulation.add_clients(50, tag="gold", attributes=attributes_of({"age": 70}))
@@ -49,7 +49,7 @@ def test_those_whom_the_filter_leaves_get_it(simulation: Simulation) -> None:
     assert simulation.counts(mailing) == {"total": 90, "sent": 90}
 
 
-def test_who_did_not_get_an_earlier_one_gets_this_one(simulation: Simulation) -> None:
+def test_clients_who_did_not_get_an_earlier_mailing_get_this_one(simulation: Simulation) -> None:
     clients = simulation.add_clients(40)
     opted_out = {client.client_id for client in clients[:7]}
     for client in clients[:7]:
@@ -65,8 +65,9 @@ def test_who_did_not_get_an_earlier_one_gets_this_one(simulation: Simulation) ->
     assert got(simulation, others) == newer
 
 
-def test_what_a_filter_asks_about_must_exist_and_stays(simulation: Simulation) -> None:
-    """Expects an earlier mailing to be there until the one that asks has ended, or “not” would be everybody."""
+def test_a_filter_needs_an_existing_mailing_and_keeps_it(simulation: Simulation) -> None:
+    """Expects the earlier mailing to stay until the one that asks about it has ended: otherwise “not” would be
+    everybody."""
     simulation.add_clients(3)
     unknown = "01JNB1Y7E8X8X3T5QZK9M2C4VD"
     with pytest.raises(Invalid) as raised:
@@ -82,7 +83,7 @@ def test_what_a_filter_asks_about_must_exist_and_stays(simulation: Simulation) -
     simulation.services.mailing_actions.delete(earlier.mailing_id)
 
 
-def test_a_mailing_that_is_asked_about_still_starts(simulation: Simulation) -> None:
+def test_a_mailing_that_a_filter_asks_about_still_starts(simulation: Simulation) -> None:
     simulation.add_clients(3)
     first = simulation.create_mailing(starts_in=30)
     simulation.create_mailing(starts_in=7200, segment=segment({"mailing": first.mailing_id}))
@@ -90,7 +91,7 @@ def test_a_mailing_that_is_asked_about_still_starts(simulation: Simulation) -> N
     assert simulation.counts(first)["sent"] == 3
 
 
-def test_messages_that_are_removed_before_the_start_cannot_be_asked_about() -> None:
+def test_a_filter_cannot_ask_about_messages_that_are_deleted_before_the_start() -> None:
     with new_simulation(workers_of=WORKERS, retain_days=7) as simulation:
         simulation.add_clients(3)
         earlier = simulation.create_mailing()
@@ -107,8 +108,8 @@ def fields(simulation: Simulation, asked: Segment) -> MailingFields:
     return MailingFields("Hello", asked, now, now + timedelta(hours=2))
 
 
-def test_a_preview_counts_on_from_where_it_stopped(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects the same numbers however the counting is divided, and an estimate until then."""
+def test_a_preview_continues_to_count_where_it_stopped(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects the same numbers however the counting is divided, and an estimate until it is done."""
     simulation.add_clients(60, attributes=attributes_of({"age": 60}))
     simulation.add_clients(20, tag="new", opted_out=True, attributes=attributes_of({"age": 60}))
     simulation.add_clients(40, tag="gold")
@@ -127,7 +128,7 @@ def test_a_preview_counts_on_from_where_it_stopped(simulation: Simulation, monke
     assert so_far.looked_at == 120
 
 
-def test_nobody_is_told_before_a_mailing_that_would_start_now(simulation: Simulation) -> None:
+def test_a_mailing_to_nobody_that_would_start_now_is_refused(simulation: Simulation) -> None:
     simulation.add_clients(3)
     with pytest.raises(Invalid) as raised:
         simulation.create_mailing(segment=segment({"attribute": "age", "exists": True}))

@@ -1,4 +1,4 @@
-"""What the gateway's answers mean for messages, for the pace and for the circuit, on the real service."""
+"""What the gateway's answers mean for messages, for the pace and for the circuit, in the real service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OK = Answer(Outcome.ACCEPTED)
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """With two senders that take a few hints at a time."""
+    """With two senders that take few hints at a time."""
     with new_simulation() as simulation:
         yield simulation
 
@@ -30,7 +30,7 @@ def statuses(simulation: Simulation, mailing: object) -> dict[str, int]:
 
 @pytest.mark.parametrize(("clients", "status"), [(120, 403), *((3, status) for status in (401, 402, 403, 404, 407))])
 def test_an_answer_about_the_account_fails_nobody(simulation: Simulation, status: int, clients: int) -> None:
-    """Everybody waits, in the gateway's own words, hardly anything is called, and all is sent when it is over."""
+    """Everybody waits with the gateway's own words as the reason, few calls are made, and all is sent afterwards."""
     simulation.gateway.everybody = Answer(Outcome.BLOCKED, Cause.http(status), status, words="Pay first")
     simulation.add_clients(clients)
     mailing = simulation.create_mailing(lasts=86_400)
@@ -46,8 +46,8 @@ def test_an_answer_about_the_account_fails_nobody(simulation: Simulation, status
     assert simulation.bodies(simulation.settings.send_dead_letter_queue) == []
 
 
-def test_a_message_that_alone_is_told_so_is_used_up(simulation: Simulation) -> None:
-    """Others are taken meanwhile, so it is the message after all; nobody else waits for it."""
+def test_an_answer_about_the_account_for_one_message_uses_its_attempts(simulation: Simulation) -> None:
+    """Others are accepted meanwhile, so it must be the message after all; nobody else waits for it."""
     clients = simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=1)
     bad = simulation.gateway_id(mailing, clients[7])
@@ -63,8 +63,8 @@ def test_a_message_that_alone_is_told_so_is_used_up(simulation: Simulation) -> N
     assert statuses(simulation, mailing) == {"sent": 59, "failed": 1}
 
 
-def test_one_answer_to_everybody_is_not_believed(simulation: Simulation) -> None:
-    """Twenty different people in a row, refused with the same words: it is the gateway, and they are put back."""
+def test_the_same_refusal_for_everybody_is_not_believed(simulation: Simulation) -> None:
+    """Twenty different people in a row are refused with the same words: it is the gateway, and they are put back."""
     simulation.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
     simulation.add_clients(150)
     mailing = simulation.create_mailing(lasts=86_400)
@@ -76,8 +76,8 @@ def test_one_answer_to_everybody_is_not_believed(simulation: Simulation) -> None
     assert statuses(simulation, mailing) == {"sent": 150}
 
 
-def test_a_small_mailing_that_was_refused_whole_comes_back_too(simulation: Simulation) -> None:
-    """It had ended before another one showed that it was the gateway."""
+def test_a_small_mailing_that_was_refused_as_a_whole_is_reopened_too(simulation: Simulation) -> None:
+    """It had ended before another mailing showed that it was the gateway."""
     simulation.gateway.everybody = Answer(Outcome.REFUSED, Cause.http(400), 400)
     simulation.add_clients(12, tag="first")
     simulation.add_clients(12, tag="second")
@@ -92,7 +92,7 @@ def test_a_small_mailing_that_was_refused_whole_comes_back_too(simulation: Simul
     assert (statuses(simulation, first), statuses(simulation, second)) == ({"sent": 12}, {"sent": 12})
 
 
-def test_refusals_between_others_stay_refused(simulation: Simulation) -> None:
+def test_refusals_among_accepted_messages_are_final(simulation: Simulation) -> None:
     """Nineteen bad numbers in a hundred are just that."""
     clients = simulation.add_clients(100)
     mailing = simulation.create_mailing(lasts=86_400)
@@ -104,8 +104,8 @@ def test_refusals_between_others_stay_refused(simulation: Simulation) -> None:
     assert simulation.services.gateway_control.state().circuit == "closed"
 
 
-def test_a_refusal_closes_no_circuit(simulation: Simulation) -> None:
-    """The gateway was down, and is back with a no for whoever asks first: the others wait until it says yes."""
+def test_a_refusal_does_not_close_the_circuit(simulation: Simulation) -> None:
+    """The gateway was down, and now refuses the first message: the others wait until it accepts one."""
     simulation.add_clients(40)
     simulation.gateway.everybody = Answer(Outcome.FAILED, Cause.http(500), 500)
     mailing = simulation.create_mailing(lasts=86_400)
@@ -125,8 +125,8 @@ def test_a_refusal_closes_no_circuit(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize(("capacity", "clients"), [(10, 600), pytest.param(50, 900, marks=pytest.mark.proof)])
-def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -> None:
-    """Nobody fails, nothing is used up, and it takes little longer than the gateway needs."""
+def test_sending_slows_down_if_the_gateway_says_too_many(capacity: int, clients: int) -> None:
+    """Nobody fails, no attempt is used up, and it takes little longer than the gateway needs."""
     with new_simulation(sender_batch=None) as simulation:
         simulation.gateway.capacity = capacity
         simulation.gateway.latency = timedelta(milliseconds=1)  # calls of a sender follow each other here
@@ -144,8 +144,8 @@ def test_a_gateway_that_says_too_many_is_followed(capacity: int, clients: int) -
         assert all(row.forgiven == len(row.attempts) - 1 for row in simulation.rows(mailing))
 
 
-def test_a_wish_for_a_pause_is_heard(simulation: Simulation) -> None:
-    """For as long as the gateway asks for, within bounds, and by everybody."""
+def test_a_pause_that_the_gateway_asks_for_is_kept(simulation: Simulation) -> None:
+    """For as long as it asks for, within limits, and by every sender."""
     simulation.add_clients(30)
     paused = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=40)
     answered: list[int] = []
@@ -168,7 +168,7 @@ def test_a_wish_for_a_pause_is_heard(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize(("recognises", "choice"), [(False, "hold"), (True, "retry")])
-def test_what_may_have_been_taken_is_tried_again_if_the_gateway_recognises_it(recognises: bool, choice: str) -> None:
+def test_a_message_of_unknown_outcome_is_retried_if_the_gateway_recognises_ids(recognises: bool, choice: str) -> None:
     """Unless the mailing says otherwise."""
     with new_simulation(gateway_recognises_ids=recognises) as simulation:
         simulation.add_clients(1)
@@ -176,8 +176,8 @@ def test_what_may_have_been_taken_is_tried_again_if_the_gateway_recognises_it(re
 
 
 @pytest.mark.parametrize("hold", [True, False])
-def test_who_may_have_got_it_twice_is_counted(hold: bool) -> None:
-    """A slow gateway that recognises no ids: with `hold` nobody, with `retry` those whom the ledger names."""
+def test_people_who_may_have_got_it_twice_are_counted(hold: bool) -> None:
+    """A slow gateway that recognises no ids: nobody with `hold`, and those whom the ledger names with `retry`."""
     with new_simulation(gateway_recognises_ids=False) as simulation:
         simulation.add_clients(50)
         choice = OnUnknown.HOLD if hold else OnUnknown.RETRY

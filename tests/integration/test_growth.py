@@ -17,8 +17,8 @@ def requests(size: int) -> dict[str, Work]:
     return growth.of_the_api(size)
 
 
-def test_a_request_takes_as_much_with_twice_the_clients() -> None:
-    """Expects the very same calls and units, or fewer; longer numbers of buckets may take half a unit more."""
+def test_a_request_costs_the_same_with_twice_the_clients() -> None:
+    """Expects the same calls and units, or fewer; longer numbers of buckets may take half a unit more."""
     few, many = requests(FEW), requests(MANY)
     assert few.keys() == many.keys()
     grown = {
@@ -31,7 +31,7 @@ def test_a_request_takes_as_much_with_twice_the_clients() -> None:
 
 @pytest.mark.parametrize("size", [FEW, MANY])
 def test_a_request_reads_no_more_than_its_page(size: int) -> None:
-    """Expects a handful of calls, fewer units than the clients would take, and no write."""
+    """Expects a handful of calls, fewer units than reading all clients would take, and no write."""
     for name, work in requests(size).items():
         assert 0 < work.calls <= 7, name
         # A message that failed is mostly alone in its bucket, which is read for it, as each client of a list is.

@@ -1,4 +1,4 @@
-"""Heartbeats: workers that were stopped are told of by /health/ready, /metrics and the overview, and others are not."""
+"""Heartbeats: stopped workers are reported by /health/ready, /metrics and the overview, and others are not."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def metric(campaign: Campaign, name: str) -> float:
     return float(found[1])
 
 
-def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
-    """Expects all green at first, and within 45 seconds a 503 that names them, the metric, and a word in the UI."""
+def test_stopped_senders_are_reported(service: Campaign) -> None:
+    """Expects no trouble at first, and within 45 seconds a 503 that names them, the metric, and a warning in the UI."""
     service.simulation.services.heartbeats.beat(Worker.SENDER)
     browser = Browser(service.api)
     browser.sign_in()
@@ -62,8 +62,8 @@ def test_senders_that_were_stopped_are_told_of(service: Campaign) -> None:
     assert "has stopped" not in text_of(browser.get("/admin"))
 
 
-def test_a_tick_that_was_stopped_is_told_of(service: Campaign) -> None:
-    """Expects the tick to be heard of every minute, and what works only when there is work not to be waited for."""
+def test_a_stopped_tick_is_reported(service: Campaign) -> None:
+    """Expects a heartbeat of the tick every minute, but none of workers that only work when there is work."""
     service.simulation.run_for(600)
     assert service.api.get("/health/ready").status == 200
     for task in service.simulation.scheduler.tasks:
@@ -73,8 +73,8 @@ def test_a_tick_that_was_stopped_is_told_of(service: Campaign) -> None:
     assert "tick, last seen 2026-03-02 09:10:0" in service.api.get("/health/ready").json["detail"]
 
 
-def test_one_is_written_in_ten_seconds(service: Campaign) -> None:
-    """Expects many threads that look every second to cost six writes a minute, and a dead table to stop nobody."""
+def test_one_heartbeat_is_written_in_ten_seconds(service: Campaign) -> None:
+    """Expects many threads that look every second to make six writes a minute, and a failing table to stop nobody."""
     beats = service.simulation.services.heartbeats
     service.simulation.aws.calls.clear()
     for _ in range(60):
@@ -108,13 +108,13 @@ def ticked(campaign: Campaign) -> float:
 
 
 def told(campaign: Campaign) -> set[float]:
-    """What the metrics say, of /metrics and of the tick: they are for different places, and say the same."""
+    """The metrics of /metrics and of the tick; fails unless they agree."""
     return {metric(campaign, "stalled_mailings"), ticked(campaign)}
 
 
 @pytest.mark.parametrize("worker", ["sender", "dispatcher"])
-def test_a_mailing_of_which_nothing_comes_is_stalled(service: Campaign, worker: str) -> None:
-    """Expects five minutes of patience, the metrics, a word in the UI, and none of it when it is paused or moves."""
+def test_a_mailing_without_progress_is_stalled(service: Campaign, worker: str) -> None:
+    """Expects the metrics and a warning in the UI after five minutes, but not if it is paused or makes progress."""
     service.add_clients(20)
     mailing_id = service.order()
     launched = lambda: service.api.get(f"/api/mailing/{mailing_id}").json["status"] == "running"  # noqa: E731
@@ -137,8 +137,8 @@ def test_a_mailing_of_which_nothing_comes_is_stalled(service: Campaign, worker: 
     assert "nothing has been sent for five minutes" not in text_of(browser.get("/admin"))
 
 
-def test_a_mailing_that_nobody_launches_counts_too(service: Campaign) -> None:
-    """Expects the tick to say so, for the alarm about late starts hears only of those that do start."""
+def test_a_mailing_that_nobody_launches_is_stalled_too(service: Campaign) -> None:
+    """Expects the tick to report it: the alarm about late starts knows only mailings that do start."""
     service.add_clients(1)
     freeze(service, "dispatcher")
     service.order()
@@ -149,8 +149,8 @@ def test_a_mailing_that_nobody_launches_counts_too(service: Campaign) -> None:
     assert metric(service, "overdue_seconds") == 340
 
 
-def test_who_waits_for_their_hours_is_not_waited_for(service: Campaign) -> None:
-    """Expects no alarm for a mailing in which everybody sleeps for hours, though nothing is sent."""
+def test_a_mailing_that_waits_for_local_hours_is_not_stalled(service: Campaign) -> None:
+    """Expects no alarm while everybody sleeps for hours, though nothing is sent."""
     service.add_clients(5, timezone="Asia/Vladivostok")
     service.order(local_window={"from": "09:00", "until": "12:00"}, end_time="2026-03-04T09:00:00Z")
     service.simulation.run_for(3600)
@@ -174,8 +174,8 @@ def test_an_open_circuit_has_an_alarm_of_its_own(service: Campaign) -> None:
     service.finish(mailing_id)
 
 
-def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
-    """Expects no alarm while nothing may be sent, as the gateway has said."""
+def test_a_pause_that_the_gateway_asked_for_is_not_reported(service: Campaign) -> None:
+    """Expects no alarm while nothing may be sent."""
     busy = Answer(Outcome.THROTTLED, Cause.http(429), 429, retry_after=300)
     service.simulation.gateway.script = lambda gateway_id, nth: (
         busy if len(service.simulation.gateway.log) < 200 else OK
@@ -188,8 +188,8 @@ def test_a_gateway_that_asked_for_a_rest_has_it(service: Campaign) -> None:
     service.finish(mailing_id)
 
 
-def test_senders_that_come_when_there_is_work_are_waited_for_only_then(service: Campaign) -> None:
-    """Expects an idle service to miss nobody, and senders that do not take what waits to be told of in two minutes."""
+def test_senders_that_come_only_for_work_are_reported_only_if_work_waits(service: Campaign) -> None:
+    """Expects no report in an idle service, and one within two minutes if senders do not take what waits."""
     service.send(3)
     service.simulation.run_for(1200)
     assert state(service) == {"state": "idle", "since": None, "running": 0, "paused": [], "silent": []}
@@ -209,8 +209,8 @@ def test_senders_that_come_when_there_is_work_are_waited_for_only_then(service: 
     service.finish(mailing_id)
 
 
-def test_senders_that_never_came_are_told_of(service: Campaign) -> None:
-    """Expects no time of when they were last seen, and a word on every page."""
+def test_senders_that_never_came_are_reported(service: Campaign) -> None:
+    """Expects a warning on every page, without a time at which they were last seen."""
     freeze(service, "sender")
     service.add_clients(1)
     service.order()
@@ -223,8 +223,8 @@ def test_senders_that_never_came_are_told_of(service: Campaign) -> None:
         assert "The message sender has not been seen yet. Nothing may be sent." in text_of(browser.get(path))
 
 
-def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
-    """Expects name, time and reason, also after somebody else has changed the rate; a mailing's page repeats it."""
+def test_every_page_says_who_paused_sending(service: Campaign) -> None:
+    """Expects name, time and reason, also after somebody else has changed the rate, and on a mailing's page too."""
     browser = Browser(service.api)
     browser.sign_in()
     assert "No mailing is running." in text_of(browser.get("/admin/clients"))
@@ -247,8 +247,8 @@ def test_who_paused_sending_stands_on_every_page(service: Campaign) -> None:
     assert state(service)["state"] == "sending"
 
 
-def test_the_gateways_trouble_is_told_with_its_beginning(service: Campaign) -> None:
-    """Expects it on any page while the circuit is open, and not after it is closed."""
+def test_a_failing_gateway_is_reported_with_its_beginning(service: Campaign) -> None:
+    """Expects it on every page while the circuit is open, and not after it is closed."""
     service.simulation.gateway.script = lambda gateway_id, nth: BROKEN
     service.add_clients(20)
     service.order()
@@ -260,8 +260,8 @@ def test_the_gateways_trouble_is_told_with_its_beginning(service: Campaign) -> N
     assert "the gateway has been in trouble since 2 Mar 2026, 09:00" in text_of(browser.get("/admin/clients"))
 
 
-def test_a_page_says_so_if_it_cannot_know(service: Campaign) -> None:
-    """Expects the page, and that it is not known whether anything is sent."""
+def test_a_page_says_so_if_the_state_is_unknown(service: Campaign) -> None:
+    """Expects the page, with a note that it is not known whether anything is sent."""
     browser = Browser(service.api)
     browser.sign_in()
     with mock.patch.object(service.simulation.services.sending, "look", side_effect=Unavailable("settings")):
@@ -269,20 +269,20 @@ def test_a_page_says_so_if_it_cannot_know(service: Campaign) -> None:
 
 
 def state(campaign: Campaign) -> dict[str, Any]:
-    """What /api/sending says."""
+    """The answer of /api/sending."""
     reply = campaign.api.get("/api/sending")
     assert reply.status == 200, reply.text
     return dict(reply.json)
 
 
 @pytest.mark.parametrize(("later", "told"), [(0, False), (34, False), (36, True), (-3600, True)])
-def test_a_promise_is_broken_when_its_time_has_passed(later: int, told: bool) -> None:
-    """Expects one from before the clock was set back to be none, until the worker is heard of again."""
+def test_a_heartbeat_is_overdue_after_its_time(later: int, told: bool) -> None:
+    """Expects one from before the clock was set back not to count, until the worker reports again."""
     beat = Heartbeat(Worker.SENDER, START, START + timedelta(seconds=35))
     assert (silent([beat], START + timedelta(seconds=later)) == [beat]) is told
 
 
-def test_every_event_source_of_a_local_run_may_report(service: Campaign) -> None:
+def test_every_worker_of_a_local_run_can_report(service: Campaign) -> None:
     """Expects a heartbeat of each worker whose silence is reported, and no failure of the others."""
     with mock.patch.object(bootstrap, "get_services", return_value=service.simulation.services):
         for source in app.event_sources:

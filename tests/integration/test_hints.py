@@ -1,4 +1,4 @@
-"""Hints for several messages: each is delivered, tried again and given up on its own."""
+"""Hints for several messages: each message is delivered, retried and given up on its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def neighbours(simulation: Simulation, count: int) -> list[Client]:
-    """So many clients of one shard, whom one hint is for."""
+    """So many clients of one shard, who share a hint."""
     now = simulation.clock.now()
     anybody = (
         new_client_with_id(ClientFields(f"+7916{number:07d}", tags=("all",)), now) for number in itertools.count()
@@ -55,12 +55,12 @@ def ordered(simulation: Simulation, count: int) -> tuple[Mailing, list[Client]]:
 
 
 def fail(simulation: Simulation, *gateway_ids: int, times: int = 1) -> None:
-    """The gateway does not take the first so many attempts of these messages."""
+    """Let the gateway fail the first so many attempts of these messages."""
     simulation.gateway.script = lambda gateway_id, nth: HTTP_500 if gateway_id in gateway_ids and nth <= times else OK
 
 
 def test_a_hint_is_for_whole_buckets_of_a_shard(simulation: Simulation) -> None:
-    """Expects as few hints as hold up to 16 clients without dividing a bucket, with everybody in one of them."""
+    """Expects as few hints as possible for up to 16 clients each, without dividing a bucket, with everybody in one."""
     mailing, clients = ordered(simulation, 23)
     division = simulation.services.mailings.get(mailing.mailing_id).division
     found = [hint.client_ids for hint in hinted(simulation)]
@@ -70,8 +70,8 @@ def test_a_hint_is_for_whole_buckets_of_a_shard(simulation: Simulation) -> None:
     assert {one for hint in hinted(simulation) for one in hint.client_ids} == {client.client_id for client in clients}
 
 
-def test_what_is_tried_again_gets_a_hint_of_its_own(simulation: Simulation) -> None:
-    """Expects nobody else to be looked at again, and the wait to be its own."""
+def test_a_message_that_is_retried_gets_a_hint_of_its_own(simulation: Simulation) -> None:
+    """Expects nobody else to be looked at again, and the wait to be for that message only."""
     mailing, clients = ordered(simulation, 10)
     fail(simulation, simulation.gateway_id(mailing, clients[3]), simulation.gateway_id(mailing, clients[7]))
     simulation.workers.start({"sender": 2})
@@ -84,10 +84,10 @@ def test_what_is_tried_again_gets_a_hint_of_its_own(simulation: Simulation) -> N
 
 
 @pytest.mark.parametrize("answer", [(500, {"__type": "InternalError"}), (400, {"__type": "AccessDenied"})])
-def test_a_hint_that_the_queue_does_not_take_leaves_the_first_one(
+def test_a_new_hint_that_the_queue_refuses_leaves_the_first_one(
     simulation: Simulation, answer: tuple[int, Any]
 ) -> None:
-    """Expects the message that failed to be seen again with its old hint, and the others to be called no more."""
+    """Expects the failed message to come again with its old hint, and the others not to be called again."""
     mailing, clients = ordered(simulation, 10)
     fail(simulation, simulation.gateway_id(mailing, clients[3]))
     handle = simulation.aws._handle
@@ -108,8 +108,8 @@ def test_a_hint_that_the_queue_does_not_take_leaves_the_first_one(
     assert sorted(simulation.gateway.calls().values()) == [1] * 9 + [2]
 
 
-def test_each_message_that_is_used_up_is_a_dead_letter_of_its_own(simulation: Simulation) -> None:
-    """Expects two letters with their reasons, and the eight others sent."""
+def test_each_message_whose_attempts_are_used_up_has_a_dead_letter_of_its_own(simulation: Simulation) -> None:
+    """Expects two dead letters with their reasons, and the eight others sent."""
     mailing, clients = ordered(simulation, 10)
     bad = clients[2], clients[5]
     fail(simulation, *(simulation.gateway_id(mailing, client) for client in bad), times=3)
@@ -121,8 +121,9 @@ def test_each_message_that_is_used_up_is_a_dead_letter_of_its_own(simulation: Si
     assert {Cause.parse(letter["reason"]) for letter in letters} == {Cause.used_up(3, Cause.http(500))}
 
 
-def test_a_letter_about_several_messages_is_listed_and_put_back_as_such(simulation: Simulation) -> None:
-    """SQS gives a hint up as it is. Expects a row for each message, and each of them sent once after a redrive."""
+def test_a_dead_letter_about_several_messages_is_listed_and_put_back(simulation: Simulation) -> None:
+    """SQS gives up a hint as it is. Expects a row for each message, and each of them to be sent once after a
+    redrive."""
     mailing, clients = ordered(simulation, 10)
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
     bodies = [message["body"] for message in simulation.queue(simulation.settings.send_queue)]
@@ -140,8 +141,8 @@ def test_a_letter_about_several_messages_is_listed_and_put_back_as_such(simulati
     assert not simulation.bodies(simulation.settings.send_dead_letter_queue)
 
 
-def test_a_mailing_that_goes_on_within_a_second_is_not_taken_for_a_paused_one(simulation: Simulation) -> None:
-    """A sender knows for a second what it has read. Expects the hints that come then not to be dropped for it."""
+def test_a_mailing_that_is_resumed_within_a_second_is_not_taken_for_paused(simulation: Simulation) -> None:
+    """A sender remembers what it has read for a second. Expects it not to drop the hints that come then."""
     mailing, _ = ordered(simulation, 10)
     services = simulation.services
     services.mailing_actions.pause(mailing.mailing_id)

@@ -1,4 +1,4 @@
-"""The HTTP gateway against a real server that misbehaves in every way it can."""
+"""The HTTP gateway with a real server that misbehaves in every possible way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT = 0.5  # seconds
 
 @pytest.fixture
 def server() -> Iterator[FaultyGateway]:
-    """The other side."""
+    """The gateway's server."""
     server = FaultyGateway()
     yield server
     server.stop()
@@ -33,7 +33,7 @@ def server() -> Iterator[FaultyGateway]:
 
 @pytest.fixture
 def gateway(server: FaultyGateway) -> HttpGateway:
-    """The adapter, with little patience."""
+    """The adapter, with short time limits."""
     timeouts = {"gateway_connect_timeout": TIMEOUT, "gateway_read_timeout": TIMEOUT}
     return HttpGateway(Settings(gateway_url=server.url, gateway_token=TOKEN, **timeouts))
 
@@ -53,7 +53,7 @@ def test_the_request_is_what_the_contract_says(gateway: HttpGateway, server: Fau
 
 
 def test_the_request_is_shown_without_token_address_and_number(gateway: HttpGateway, server: FaultyGateway) -> None:
-    """Expects what is sent, in the words of HTTP, with only as much of the number as it is recognised by."""
+    """Expects the request as HTTP has it, with only as much of the number as is needed to recognise it."""
     shown = gateway.shown_request(outgoing(GATEWAY_ID, PHONE, "Hello, мир"))
     head, _, body = shown.partition("\n\n")
     assert head.splitlines()[0] == f"POST /v1/send/{GATEWAY_ID}"
@@ -63,30 +63,30 @@ def test_the_request_is_shown_without_token_address_and_number(gateway: HttpGate
 
 
 @pytest.mark.parametrize("status", ["408", "425", "500", "502", "503", "599"])
-def test_what_may_pass_is_a_failure(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
-    """The gateway did not take it, and may another time."""
+def test_temporary_errors_are_failures(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
+    """The gateway did not accept it, but may the next time."""
     answer = send(gateway, server, status)
     assert (answer.outcome, answer.http_status) == (Outcome.FAILED, int(status))
 
 
 @pytest.mark.parametrize("status", ["400", "409", "410", "422", "451"])
-def test_what_is_refused_is_refused(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
-    """Another try would come to the same."""
+def test_permanent_errors_are_refusals(gateway: HttpGateway, server: FaultyGateway, status: str) -> None:
+    """Another try would have the same result."""
     answer = send(gateway, server, status)
     assert (answer.outcome, answer.cause) == (Outcome.REFUSED, Cause.http(status))
 
 
 @pytest.mark.parametrize("status", ["401", "402", "403", "404", "405", "407", "421", "511"])
-def test_what_is_about_the_account_says_nothing_of_the_message(
+def test_errors_about_the_account_say_nothing_about_the_message(
     gateway: HttpGateway, server: FaultyGateway, status: str
 ) -> None:
-    """Key, money, address: whoever it was meant for, it would have been answered."""
+    """Key, money, address: any message would have been answered in this way."""
     answer = send(gateway, server, status)
     assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause.http(status))
 
 
-def test_the_gateways_own_words_come_along(gateway: HttpGateway, server: FaultyGateway) -> None:
-    """As far as they hold neither number, nor text, nor key."""
+def test_the_gateways_own_words_are_kept(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """Unless they contain the number, the text, or the key."""
     for said, heard in (
         ("Insufficient balance", "Insufficient balance"),
         ("key " + "x" * 40, "key …"),
@@ -100,28 +100,28 @@ def test_the_gateways_own_words_come_along(gateway: HttpGateway, server: FaultyG
         assert send(gateway, server, "says 402").words == heard
 
 
-def test_too_many_is_no_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
-    """The gateway works; it wants fewer messages a second."""
+def test_too_many_requests_is_no_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
+    """The gateway works, but wants fewer messages a second."""
     server.headers = {"Retry-After": "7"}
     answer = send(gateway, server, "429")
     assert (answer.outcome, answer.retry_after) == (Outcome.THROTTLED, 7)
 
 
 @pytest.mark.parametrize("what", ["504", "garbage", "reset", "endless"])
-def test_an_answer_that_says_nothing_is_unknown(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
-    """The message may have been taken. An endless body is read up to 64 KB."""
+def test_an_answer_that_cannot_be_read_is_unknown(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
+    """The message may have been accepted. An endless body is read up to 64 KB."""
     assert send(gateway, server, what).outcome is Outcome.UNKNOWN
 
 
 def test_another_code_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
-    """The gateway says with HTTP 200 that it did not take the message."""
+    """The gateway says with HTTP 200 that it did not accept the message."""
     answer = send(gateway, server, "code")
     assert (answer.outcome, answer.cause) == (Outcome.FAILED, Cause(Reason.GATEWAY_CODE, "7"))
 
 
 @pytest.mark.parametrize(("latency", "outcome"), [(0.5, Outcome.ACCEPTED), (1.7, Outcome.UNKNOWN)])
-def test_the_answer_has_its_own_time(server: FaultyGateway, latency: float, outcome: Outcome) -> None:
-    """Longer than it may take to connect is not too long; longer than the answer may take is."""
+def test_the_answer_has_a_time_limit_of_its_own(server: FaultyGateway, latency: float, outcome: Outcome) -> None:
+    """It may take longer than connecting, but not longer than its own limit."""
     timeouts = {"gateway_connect_timeout": 0.1, "gateway_read_timeout": 1.0}
     server.latency = latency
     answer = HttpGateway(Settings(gateway_url=server.url, **timeouts)).send(outgoing(GATEWAY_ID, PHONE, "Hello"))
@@ -129,15 +129,15 @@ def test_the_answer_has_its_own_time(server: FaultyGateway, latency: float, outc
 
 
 @pytest.mark.parametrize("what", ["hang", "drip-headers", "drip-body"])
-def test_one_call_ends_in_time(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
-    """Also if a byte comes just often enough: the bound is for the whole answer, and what came of it is unknown."""
+def test_a_call_ends_in_time(gateway: HttpGateway, server: FaultyGateway, what: str) -> None:
+    """Even if bytes keep coming: the limit is for the whole answer, and the outcome is unknown."""
     began = time.monotonic()
     assert send(gateway, server, what).outcome is Outcome.UNKNOWN
     assert time.monotonic() - began < 2  # the dripped answers would take ten seconds and three
 
 
 def test_a_refused_connection_is_a_failure(gateway: HttpGateway, server: FaultyGateway) -> None:
-    """Nothing was sent, so nothing can have been taken."""
+    """Nothing was sent, so nothing can have been accepted."""
     server.stop()
     assert gateway.send(outgoing(GATEWAY_ID, PHONE, "Hello")).outcome is Outcome.FAILED
     server.start()
@@ -155,7 +155,7 @@ def test_a_redirect_is_not_followed(gateway: HttpGateway, server: FaultyGateway)
     [("7", 7), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("9" * 400, 1e9), ("soon", None), ("-5", None)],
 )
 def test_retry_after_is_read(gateway: HttpGateway, server: FaultyGateway, header: str, seconds: float | None) -> None:
-    """Seconds or a date; what is absurd is large, what is nonsense is nothing."""
+    """Seconds or a date; an absurd value is a large one, and nonsense is ignored."""
     server.headers = {"Retry-After": header}
     assert send(gateway, server, "503").retry_after == seconds
 

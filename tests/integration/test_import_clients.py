@@ -30,7 +30,7 @@ HEADER = "phone_number;tag\r\n"
 
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    """A service whose dispatcher works between two requests, written down as `make run` does."""
+    """A service whose dispatcher works between two requests, with the file that `make run` writes."""
     monkeypatch.setattr(import_clients, "_POLL", 0)
     with new_api() as api:
 
@@ -58,7 +58,7 @@ def _run(tmp_path: Path, text: str, report: Path | None = None, **environ: str) 
 
 
 def test_a_file_is_imported_with_a_bar_and_a_summary(api: Api, tmp_path: Path) -> None:
-    """Expects all rows in, and a second run to change nothing."""
+    """Expects all rows to be imported, and a second run to change nothing."""
     text = "\ufeff" + HEADER + "".join(f"+7916{n:07d};vip\r\n" for n in range(50))
     complete, output = _run(tmp_path, text)
     assert complete
@@ -68,10 +68,10 @@ def test_a_file_is_imported_with_a_bar_and_a_summary(api: Api, tmp_path: Path) -
     assert api.get("/api/clients", query={"tag": "vip"}).json["total"] == 50
 
 
-def test_a_large_file_goes_in_parts_with_its_own_row_numbers(
+def test_a_large_file_is_sent_in_parts_with_its_own_row_numbers(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects every rejected row to be named as it stands in the whole file, on the screen and in the report."""
+    """Expects every rejected row with its number in the whole file, on the screen and in the report."""
     monkeypatch.setattr(import_clients, "ROWS_AT_ONCE", 10)
     rows = [f"+7916{n:07d};vip" for n in range(45)]
     rows[3], rows[17], rows[44] = "1;vip", '+79160000099;"two\nlines"', "2;vip"
@@ -83,10 +83,11 @@ def test_a_large_file_goes_in_parts_with_its_own_row_numbers(
     assert [(row[0], row[1]) for row in found[1:]] == [("6", "phone_number"), ("20", "tag"), ("47", "phone_number")]
 
 
-def test_a_quotation_mark_that_is_never_closed_stops_nothing(
+def test_a_quotation_mark_that_is_never_closed_loses_no_other_row(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Expects its row to be named with the lines that were not read, all others to be in and to keep their numbers."""
+    """Expects its row to be named with the lines that were not read, and all others to be imported with their
+    numbers."""
     monkeypatch.setattr(import_clients, "ROWS_AT_ONCE", 2)
     rows = ["+79160000001;a", '+79160000002;"b', "+79160000003;c", '+79160000004;"d"', "+79160000005;e", "12;f"]
     complete, output = _run(tmp_path, HEADER + "\n".join(rows), tmp_path / "report.csv")
@@ -97,8 +98,8 @@ def test_a_quotation_mark_that_is_never_closed_stops_nothing(
     assert [row[0] for row in found[1:]] == ["3", "5"]
 
 
-def test_an_interrupted_import_is_gone_on_with(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects the error to say how, only what is missing to be sent, and all rows to be counted once."""
+def test_an_interrupted_import_can_be_continued(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects the error to say how, only missing parts to be sent, and all rows to be counted once."""
     monkeypatch.setattr(import_clients, "ROWS_AT_ONCE", 2)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     file = tmp_path / "clients.csv"
@@ -133,13 +134,13 @@ def test_many_rejected_rows_do_not_flood_the_screen(api: Api, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["", "tag\r\nvip\r\n"])
-def test_what_is_no_file_of_clients_is_told_in_one_line(api: Api, tmp_path: Path, text: str) -> None:
+def test_a_file_without_clients_is_reported_in_one_line(api: Api, tmp_path: Path, text: str) -> None:
     """Expects the service's own words about the header."""
     with pytest.raises(CallFailed, match=r"422 header .*column"):
         _run(tmp_path, text)
 
 
-def test_exit_codes_tell_success_from_rejections_and_failure(
+def test_exit_codes_distinguish_success_rejections_and_failure(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Expects 0, 1 and 2, the last with one line that says why."""
@@ -156,7 +157,7 @@ def test_exit_codes_tell_success_from_rejections_and_failure(
 
 
 def test_another_service_is_named_by_the_environment(api: Api, tmp_path: Path) -> None:
-    """Expects API_URL and API_TOKEN to be all that a deployed stage needs."""
+    """Expects API_URL and API_TOKEN to be enough for a deployed stage."""
     url = read_json(DataDirectory(tmp_path).service_file)["url"]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -165,10 +166,10 @@ def test_another_service_is_named_by_the_environment(api: Api, tmp_path: Path) -
         _run(elsewhere, HEADER + "+79160000001;vip\n", API_URL=url, API_TOKEN="wrong")
 
 
-def test_numbers_for_one_mailing_go_beside_the_directory(
+def test_numbers_for_one_mailing_stay_out_of_the_directory(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Expects the sheet that is named, no client, and what the mailing has to say."""
+    """Expects the named sheet to be read, no new client, and how to name the file in a mailing."""
     file = tmp_path / "list.xlsx"
     file.write_bytes(workbook([["Old"]], more={"New": [["Mobile", "Code"], [79161234567.0, "A7"]]}))
     monkeypatch.setenv("DATA_DIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""Killed senders and lost queues, as `make run` has them, on a virtual clock: what there was to do goes on soon."""
+"""Killed senders and lost queues, as with `make run`, on a virtual clock: the work goes on soon."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_at_home(**settings: Any) -> Iterator[Simulation]:
 
 
 def killed_all(simulation: Simulation) -> None:
-    """Every worker stops where it is, and begins anew."""
+    """Every worker stops where it is, and starts again."""
     for task in list(simulation.scheduler.tasks):
         simulation.scheduler.doom(task)
 
@@ -43,8 +43,8 @@ def simulation() -> Iterator[Simulation]:
 
 
 @pytest.mark.parametrize("after", [20, 150])
-def test_what_killed_senders_had_goes_on_when_their_claims_end(simulation: Simulation, after: int) -> None:
-    """All senders are killed at one moment and start again at once: 45 s and some later nothing is left to do."""
+def test_work_of_killed_senders_goes_on_when_their_claims_end(simulation: Simulation, after: int) -> None:
+    """All senders are killed at once and start again: little more than 45 s later nothing is left to do."""
     simulation.add_clients(MANY)
     killed_at: list[datetime] = []
     killed: set[str] = set()
@@ -75,8 +75,8 @@ def test_what_killed_senders_had_goes_on_when_their_claims_end(simulation: Simul
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in (1, 2))])
 @pytest.mark.parametrize("after", [0, 60, 250])
 def test_lost_queues_are_filled_again_within_a_minute(after: int, seed: int) -> None:
-    """The emulator and all others are killed at one moment: what was on the queues, or in hand, is sent again when
-    leases and claims end. Without that the tick would find out after up to two minutes."""
+    """The emulator and all workers are killed at once: what was on the queues, or claimed, is sent again when leases
+    and claims end. Otherwise the tick would find out after up to two minutes."""
     for simulation in as_at_home(seed=seed):
         simulation.add_clients(MANY)
         mailing = simulation.create_mailing()
@@ -98,7 +98,7 @@ def test_lost_queues_are_filled_again_within_a_minute(after: int, seed: int) -> 
 
 
 def test_no_call_begins_that_could_end_after_its_claim() -> None:
-    """A short CLAIM_LEASE and a slow gateway: a message that is seen again when its claim has ended has one caller."""
+    """A short CLAIM_LEASE and a slow gateway: a message that comes again when its claim has ended has one caller."""
     for simulation in as_at_home(claim_lease=16.0, gateway_read_timeout=4.0, gateway_concurrency=1, sender_batch=None):
         simulation.gateway.latency, simulation.gateway.read_limit = timedelta(seconds=3.5), 4.0
         simulation.add_clients(40)
@@ -110,7 +110,8 @@ def test_no_call_begins_that_could_end_after_its_claim() -> None:
 
 
 def kill_at(simulation: Simulation, operation: str, marker: bytes, times: int = 1, after: int = 0) -> list[datetime]:
-    """Kill whoever makes such a call just before it, so many times after so many that go well; when that was."""
+    """Kill whoever makes such a call just before it, so many times after so many successful ones; returns when it
+    was."""
     killed_at: list[datetime] = []
     before, calls = simulation.aws.before, itertools.count()
 
@@ -128,7 +129,7 @@ def kill_at(simulation: Simulation, operation: str, marker: bytes, times: int = 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_mailing_whose_senders_were_killed_before_they_counted_ends_soon(seed: int) -> None:
-    """Everybody has their message, and the counts will never say so: it is recounted when the hints are seen again."""
+    """Everybody has the message, but the counts will never say so: it is recounted when the hints come again."""
     for simulation in as_at_home(seed=seed, sender_batch=None):
         simulation.add_clients(MANY)
         mailing = simulation.create_mailing()
@@ -142,8 +143,8 @@ def test_a_mailing_whose_senders_were_killed_before_they_counted_ends_soon(seed:
 
 
 @pytest.mark.proof
-def test_a_kill_long_before_the_end_does_not_put_it_off(simulation: Simulation) -> None:
-    """Counts stay in doubt for as long as the mailing goes on, in which nobody would remember the kill."""
+def test_a_kill_long_before_the_end_does_not_delay_it(simulation: Simulation) -> None:
+    """Counts stay in doubt for as long as the mailing goes on, until nobody remembers the kill."""
     simulation.add_clients(MANY)
     mailing = simulation.create_mailing(rate_limit=2)
     killed_at = kill_at(simulation, "dynamodb.UpdateItem", b"STATS#")
@@ -154,8 +155,8 @@ def test_a_kill_long_before_the_end_does_not_put_it_off(simulation: Simulation) 
     assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
 
 
-def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(simulation: Simulation) -> None:
-    """All were killed, and the queues lost, with everybody called and nobody counted: nobody comes to count."""
+def test_a_mailing_whose_workers_and_queues_were_lost_after_its_last_call_ends_soon(simulation: Simulation) -> None:
+    """Everybody was called and nobody counted, and no worker comes to count."""
     simulation.add_clients(30)
     mailing = simulation.create_mailing()
     alive = simulation.aws.before
@@ -176,9 +177,9 @@ def test_a_mailing_that_lost_everything_after_its_last_call_ends_soon(simulation
 
 
 @pytest.mark.usefixtures("sixteen_shards")
-def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(simulation: Simulation) -> None:
+def test_rows_of_a_killed_dispatcher_get_hints_even_if_a_rate_was_set(simulation: Simulation) -> None:
     """A dispatcher is killed between some rows of a first page and their hints, and a rate is set before another one
-    goes on: then rows wait in the ledger, but these say that they have their hints."""
+    continues: rows wait in the ledger then, but these seem to have their hints."""
     simulation.add_clients(500)
     mailing = simulation.create_mailing()
     killed_at = kill_at(simulation, "dynamodb.BatchExecuteStatement", b"INSERT", after=1)
@@ -191,7 +192,7 @@ def test_rows_of_a_killed_dispatcher_get_their_hints_whatever_has_changed(simula
 
 
 @pytest.mark.parametrize("people", [1, 6])
-def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(simulation: Simulation, people: int) -> None:
+def test_messages_parked_by_a_killed_sender_are_not_forgotten(simulation: Simulation, people: int) -> None:
     """Their rows wait for the gateway, and no count says that anybody waits; they are called all the same."""
     later = Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
     busy_until = simulation.clock.now() + timedelta(seconds=60)
@@ -214,9 +215,9 @@ def test_who_was_parked_by_a_sender_that_was_killed_is_not_forgotten(simulation:
 
 
 @pytest.mark.parametrize("at_once", [5, 20_000])
-def test_looking_whether_a_mailing_is_over_does_not_multiply(simulation: Simulation, at_once: int) -> None:
-    """Everybody waits for the gateway, and the counts are in doubt: a ledger that is walked in a unit for each shard is
-    not gone through sixteen times as often with each look."""
+def test_looking_whether_a_mailing_is_over_does_not_multiply_walks(simulation: Simulation, at_once: int) -> None:
+    """Everybody waits for the gateway, and the counts are in doubt: a ledger that needs a unit for each shard is not
+    walked sixteen times as often with each look."""
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.THROTTLED, http_status=429, retry_after=250.0)
     simulation.add_clients(60)
     with mock.patch.object(completion, "AT_ONCE", at_once):

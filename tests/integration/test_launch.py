@@ -1,4 +1,5 @@
-"""The launch of a mailing: one page of one shard goes ahead, then come all others; of a small mailing all at once."""
+"""The launch of a mailing: one page of one shard goes first, then all others; a small mailing is launched as a
+whole."""
 
 from __future__ import annotations
 
@@ -23,12 +24,12 @@ def simulation() -> Iterator[Simulation]:
 
 
 def is_expansion(call: Call) -> bool:
-    """Whether units for the shards are sent."""
+    """Whether this call sends units for the shards."""
     return call.operation == "sqs.SendMessageBatch" and b"expand" in call.body
 
 
 def noted(simulation: Simulation) -> list[Call]:
-    """The calls that will have been made."""
+    """The list to which each later call is added."""
     calls: list[Call] = []
     others = simulation.aws.before
 
@@ -40,7 +41,7 @@ def noted(simulation: Simulation) -> list[Call]:
     return calls
 
 
-def test_a_page_goes_ahead_of_all_shards(simulation: Simulation) -> None:
+def test_one_page_goes_before_all_shards(simulation: Simulation) -> None:
     """So that the first message is sent while the others are still being expanded."""
     calls = noted(simulation)
     mailing = simulation.create_mailing()
@@ -53,8 +54,8 @@ def test_a_page_goes_ahead_of_all_shards(simulation: Simulation) -> None:
     assert simulation.counts(mailing) == {"total": MANY, "sent": MANY}
 
 
-def test_a_page_that_cannot_be_read_holds_up_nothing(simulation: Simulation) -> None:
-    """The unit of its shard comes with all others; nobody waits for a tick."""
+def test_a_first_page_that_cannot_be_read_holds_up_nothing(simulation: Simulation) -> None:
+    """The unit of its shard is sent with all others; nobody waits for a tick."""
     failed: list[str] = []
     others = simulation.aws.before
 
@@ -82,7 +83,7 @@ def hints(calls: list[Call]) -> list[list[str]]:
 
 @pytest.mark.parametrize("tag", ["a", "b", "c"])
 def test_the_first_hints_fill_a_senders_batch(tag: str) -> None:
-    """Expects ten of them in one call, however the ids of a shard lie: a sender with less waits for more to come."""
+    """Expects ten hints in one call, whatever ids a shard has: a sender that gets fewer waits for more."""
     with new_simulation(workers_of={"dispatcher": 3, "sender": 2}) as simulation:
         simulation.add_clients(16 * 140, tag=tag, operator="999")
         calls = noted(simulation)
@@ -93,7 +94,7 @@ def test_the_first_hints_fill_a_senders_batch(tag: str) -> None:
 
 
 def test_a_small_mailing_is_expanded_by_its_launch(simulation: Simulation) -> None:
-    """Expects one unit to write all rows and to hint at them together, and none for each shard."""
+    """Expects one unit to write all rows and queue their hints together, and no units for shards."""
     simulation.add_clients(9, tag="few")
     calls = noted(simulation)
     mailing = simulation.create_mailing(tag="few")
@@ -106,8 +107,8 @@ def test_a_small_mailing_is_expanded_by_its_launch(simulation: Simulation) -> No
     assert simulation.counts(mailing) == {"total": 9, "sent": 9}
 
 
-def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(simulation: Simulation) -> None:
-    """Expects everybody to get it without a tick if a shard cannot be read when the mailing is launched."""
+def test_a_small_mailing_that_cannot_be_expanded_at_once_is_expanded_by_shards(simulation: Simulation) -> None:
+    """Expects everybody to get it without a tick if a shard cannot be read at the launch."""
     simulation.add_clients(9, tag="few")
     failed: list[str] = []
     others = simulation.aws.before
@@ -128,8 +129,8 @@ def test_a_small_mailing_that_cannot_be_expanded_at_once_is_so_by_its_shards(sim
     assert set(simulation.gateway.calls().values()) == {1}
 
 
-def test_a_small_mailing_that_nobody_is_left_in_ends_at_once(simulation: Simulation) -> None:
-    """Expects it to be finished by its launch, if its clients were removed since it was ordered."""
+def test_a_small_mailing_without_clients_ends_at_once(simulation: Simulation) -> None:
+    """Expects the launch to finish it, if its clients were removed since it was ordered."""
     (client,) = simulation.add_clients(1, tag="gone")
     mailing = simulation.create_mailing(tag="gone", starts_in=5)
     simulation.services.clients.delete(client.client_id)

@@ -1,4 +1,4 @@
-"""The demo against a small API: it finds the service, orders its own mailing, and tells the truth about the result."""
+"""The demo against a small API: it finds the service, orders its own mailing, and reports the true result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.enable_socket
 
 
 class FakeService:
-    """As much of the API as the demo needs; a mailing is halfway at the first look and finished at the second."""
+    """The part of the API that the demo needs; a mailing is half done at the first look and finished at the second."""
 
     def __init__(self) -> None:
         self.clients: list[dict[str, Any]] = []
@@ -94,7 +94,7 @@ def _run(tmp_path: Path, **environ: str) -> str:
 
 
 def test_the_demo_mails_its_own_clients_and_sums_up(service: FakeService, tmp_path: Path) -> None:
-    """Expects new clients under one tag, one mailing to them, a bar and a summary."""
+    """Expects new clients with one tag, one mailing to them, a progress bar and a summary."""
     output = _run(tmp_path)
     tags = {client["tag"] for client in service.clients}
     assert len({client["phone_number"] for client in service.clients}) == len(service.clients) == 20
@@ -104,21 +104,21 @@ def test_the_demo_mails_its_own_clients_and_sums_up(service: FakeService, tmp_pa
     assert "finished: 20 sent, 0 not" in output
 
 
-def test_a_lost_message_is_not_hidden(service: FakeService, tmp_path: Path) -> None:
-    """Expects the demo to fail when not everything was sent."""
+def test_a_lost_message_is_reported(service: FakeService, tmp_path: Path) -> None:
+    """Expects the demo to fail if not everything was sent."""
     service.lost = 1
     with pytest.raises(CallFailed, match="1 messages were not sent"):
         _run(tmp_path)
 
 
-def test_a_wrong_password_is_told(service: FakeService, tmp_path: Path) -> None:
+def test_a_wrong_password_is_reported(service: FakeService, tmp_path: Path) -> None:
     """Expects the environment's password to be used, and what to do if it is refused."""
     with pytest.raises(CallFailed, match="set ADMIN_PASSWORD"):
         _run(tmp_path, ADMIN_PASSWORD="wrong")
     assert service.clients == []
 
 
-def test_a_service_that_has_gone_is_told(service: FakeService, tmp_path: Path) -> None:
+def test_a_service_that_went_away_is_reported(service: FakeService, tmp_path: Path) -> None:
     """Expects a clear message instead of a traceback."""
     service.server.stop()
     with pytest.raises(CallFailed, match="nothing answers"):
@@ -131,8 +131,8 @@ def test_without_a_service_the_demo_says_how_to_start_one(tmp_path: Path) -> Non
         _run(tmp_path)
 
 
-def test_real_people_are_left_alone(tmp_path: Path) -> None:
-    """Expects a refusal when the gateway is not on this machine."""
+def test_the_demo_does_not_send_to_real_people(tmp_path: Path) -> None:
+    """Expects a refusal if the gateway is not on this machine."""
     service = {"url": "http://127.0.0.1:1", "gateway": "https://sms.example.com"}
     write_private(DataDirectory(tmp_path).service_file, service)
     with pytest.raises(CallFailed, match="to people"):
@@ -140,16 +140,16 @@ def test_real_people_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [{"gateway": "declared"}, {"gateway": "eum"}, {"gateways": "{}"}])
-def test_a_gateway_that_knows_its_own_address_is_a_real_one(tmp_path: Path, kind: dict[str, str]) -> None:
-    """Expects the demo to be refused though nobody has given an address."""
+def test_a_gateway_with_an_address_of_its_own_is_a_real_one(tmp_path: Path, kind: dict[str, str]) -> None:
+    """Expects the demo to be refused though nobody has set an address."""
     told = LocalSettings(**kind).gateway_address("")
     write_private(DataDirectory(tmp_path).service_file, {"url": "http://127.0.0.1:1", "gateway": told})
     with pytest.raises(CallFailed, match="to people"):
         _run(tmp_path, ADMIN_PASSWORD="secret")
 
 
-def test_an_unknown_password_is_asked_for(tmp_path: Path) -> None:
-    """Expects the variable to be named."""
+def test_an_unknown_password_has_to_be_given(tmp_path: Path) -> None:
+    """Expects the error to name the variable."""
     write_private(DataDirectory(tmp_path).service_file, {"url": "http://127.0.0.1:1"})
     with pytest.raises(CallFailed, match="ADMIN_PASSWORD"):
         _run(tmp_path)

@@ -1,4 +1,4 @@
-"""The first user of a data directory: ADMIN_PASSWORD is applied when it is changed, and told."""
+"""The first user of a data directory: a changed ADMIN_PASSWORD is applied, and the start says so."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def lets_in(accounts: UserService, password: str) -> bool:
     return True
 
 
-def test_a_changed_password_is_applied_and_said(accounts: UserService, directory: DataDirectory) -> None:
-    """It was silently ignored. The old one lets nobody in any more, and neither does its token."""
+def test_a_changed_password_is_applied_and_reported(accounts: UserService, directory: DataDirectory) -> None:
+    """It used to be ignored. Expects the old password and its token to be refused."""
     assert ensure_first_user(accounts, directory, "admin", FIRST) == ""
     token = accounts.issue_token("admin", FIRST, "here").secret
     assert ensure_first_user(accounts, directory, "admin", FIRST) == ""
@@ -51,8 +51,8 @@ def test_a_changed_password_is_applied_and_said(accounts: UserService, directory
         accounts.authenticate(token)
 
 
-def test_a_generated_password_gives_way_to_a_given_one(accounts: UserService, directory: DataDirectory) -> None:
-    """And is not kept in the file any more, where `make demo` would find it."""
+def test_a_given_password_replaces_a_generated_one(accounts: UserService, directory: DataDirectory) -> None:
+    """Expects the generated one to be removed from the file, where `make demo` would find it."""
     assert "generated" in ensure_first_user(accounts, directory, "admin", "")
     assert ensure_first_user(accounts, directory, "admin", "") == ""
     assert lets_in(accounts, (read_json(directory.admin_file) or {})["password"])
@@ -61,8 +61,8 @@ def test_a_generated_password_gives_way_to_a_given_one(accounts: UserService, di
     assert FIRST not in directory.admin_file.read_text()
 
 
-def test_a_password_changed_in_the_service_stays_and_is_said(accounts: UserService, directory: DataDirectory) -> None:
-    """The variable still says what it said at the last start: it is not to undo what a person did since."""
+def test_a_password_changed_in_the_service_is_kept(accounts: UserService, directory: DataDirectory) -> None:
+    """The variable is still as at the last start: it must not undo what a person did since."""
     ensure_first_user(accounts, directory, "admin", FIRST)
     accounts.change("admin", password=OWN)
     assert ensure_first_user(accounts, directory, "admin", FIRST) == NOT_APPLIED
@@ -75,7 +75,7 @@ def test_a_password_changed_in_the_service_stays_and_is_said(accounts: UserServi
     ("username", "password", "variable"),
     [("admin", "short", "ADMIN_PASSWORD"), ("a b", "", "ADMIN_USERNAME"), ("me", "", "ADMIN_USERNAME")],
 )
-def test_a_user_that_cannot_be_is_refused_at_the_start(username: str, password: str, variable: str) -> None:
-    """Before anything is started, with the variable's name."""
+def test_an_invalid_user_is_refused_at_the_start(username: str, password: str, variable: str) -> None:
+    """Expects the variable's name, before anything is started."""
     with pytest.raises(ValueError, match=f"^{variable}: must "):
         check_first_user(username, password)

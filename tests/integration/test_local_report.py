@@ -21,7 +21,7 @@ pytestmark = pytest.mark.enable_socket
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Api]:
-    """A service that is written down as `make run` does."""
+    """A service with the file that `make run` writes."""
     directory = DataDirectory(tmp_path)
     mail_url = directory.reports.as_uri()
     with new_api(report_to="operator@localhost", report_from="reports@localhost", mail_url=mail_url) as api:
@@ -34,28 +34,28 @@ def service(tmp_path: Path) -> Iterator[Api]:
 
 
 @pytest.mark.usefixtures("service")
-def test_the_file_is_named(tmp_path: Path) -> None:
-    """Of today, and of a day."""
+def test_the_file_of_a_report_is_named(tmp_path: Path) -> None:
+    """Of today's report, and of another day's."""
     for given, day in (("", "2026-03-02"), ("2026-02-28", "2026-02-28")):
         said = report.run({"DATA_DIR": str(tmp_path)}, given)
         (file,) = (tmp_path / "reports").glob(f"daily-{day}-*.eml")
         assert said == f"{day}: 0 mailings, 0 messages sent; the report went to operator@localhost ({file})"
 
 
-def test_one_mailing_is_told_as_one(service: Api, tmp_path: Path) -> None:
+def test_one_mailing_is_reported_in_the_singular(service: Api, tmp_path: Path) -> None:
     """As it is in the e-mail."""
     assert service.post("/api/mailing", MailingBodyFactory(starts_in=timedelta(hours=1))).status == 201
     assert report.run({"DATA_DIR": str(tmp_path)}, "").startswith("2026-03-02: 1 mailing, 0 messages sent; ")
 
 
 @pytest.mark.usefixtures("service")
-def test_what_is_no_day_is_told(tmp_path: Path) -> None:
+def test_an_invalid_day_is_reported(tmp_path: Path) -> None:
     """In the service's words."""
     with pytest.raises(CallFailed, match=r"422 day must be a date"):
         report.run({"DATA_DIR": str(tmp_path)}, "tomorrow")
 
 
-def test_nothing_that_runs_is_told(tmp_path: Path) -> None:
-    """With what to do."""
+def test_a_service_that_is_not_running_is_reported(tmp_path: Path) -> None:
+    """Expects what to do."""
     with pytest.raises(CallFailed, match=r"start `make run`"):
         report.run({"DATA_DIR": str(tmp_path)}, "")

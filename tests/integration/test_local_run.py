@@ -1,4 +1,4 @@
-"""`make run` as a person meets it: it becomes ready, keeps its directory to itself, and leaves nothing behind."""
+"""`make run` as people see it: it becomes ready, keeps its directory to itself, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.enable_socket, pytest.mark.proof]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., LocalRun]]:
-    """Starts runs, and ends whatever is left of them by its own pid."""
+    """Starts runs, and ends any that are left by their own pids."""
     with local_runs(tmp_path) as started:
         yield started
 
@@ -42,7 +42,7 @@ def _port_in(text: str) -> int:
 
 
 def test_a_run_becomes_ready_and_leaves_nothing_behind(start: Callable[..., LocalRun]) -> None:
-    """Expects the addresses, a password told once, an answer over HTTP, and a clean end with code 0."""
+    """Expects the addresses, a password shown once, an answer over HTTP, and a clean end with code 0."""
     run = start(API_PROCESSES="2").ready()
     assert run.lines[-1] == f"Ready: http://127.0.0.1:{run.port}/"
     assert run.told("Admin") == f"http://127.0.0.1:{run.port}/admin/"
@@ -62,16 +62,16 @@ def test_a_run_becomes_ready_and_leaves_nothing_behind(start: Callable[..., Loca
     assert "Traceback" not in (run.data_dir / "service.log").read_text()
 
 
-def test_a_second_start_tells_no_password(start: Callable[..., LocalRun]) -> None:
-    """Expects the data of the first run, so no new user; how long it takes is for `make bench` to say."""
+def test_a_second_start_shows_no_password(start: Callable[..., LocalRun]) -> None:
+    """Expects the data of the first run, so no new user; how long it takes is measured by `make bench`."""
     assert start().ready().end(signal.SIGTERM)[0] == 0
     second = start().ready()
     assert second.told("User") == "admin"
 
 
-def test_nobody_else_can_read_what_a_run_keeps(start: Callable[..., LocalRun], tmp_path: Path) -> None:
-    """Expects a directory that everybody could read and write to be closed, with all files in it; and a changed
-    ADMIN_PASSWORD to be told."""
+def test_nobody_else_can_read_the_files_of_a_run(start: Callable[..., LocalRun], tmp_path: Path) -> None:
+    """Expects a directory that was open to everybody to be closed, with all files in it, and a changed
+    ADMIN_PASSWORD to be reported."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data").chmod(0o777)
     (tmp_path / "data" / "service.log").write_text("earlier\n")
@@ -85,7 +85,7 @@ def test_nobody_else_can_read_what_a_run_keeps(start: Callable[..., LocalRun], t
 
 
 def test_a_directory_in_use_is_refused(start: Callable[..., LocalRun]) -> None:
-    """Expects one line that names the other run, and that run unharmed."""
+    """Expects one line that names the other run, and that run to go on."""
     first = start().ready()
     second = start()
     out, err = second.process.communicate(timeout=BOUND)
@@ -124,7 +124,7 @@ def test_a_taken_port_is_refused_with_nothing_left(start: Callable[..., LocalRun
         ("SANDBOX_LATENCY_MS", "soon"),
     ],
 )
-def test_an_unreadable_setting_is_named(start: Callable[..., LocalRun], name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(start: Callable[..., LocalRun], name: str, value: str) -> None:
     """Expects one line with the variable."""
     run = start(**{name: value})
     _, err = run.process.communicate(timeout=BOUND)
@@ -132,8 +132,8 @@ def test_an_unreadable_setting_is_named(start: Callable[..., LocalRun], name: st
     assert name in err
 
 
-def test_a_killed_run_leaves_only_the_emulator_and_the_next_one_takes_it(start: Callable[..., LocalRun]) -> None:
-    """Expects API and sandbox gateway to end with the run, and the emulator to be the same for the next."""
+def test_a_killed_run_leaves_only_the_emulator_for_the_next_one(start: Callable[..., LocalRun]) -> None:
+    """Expects API and sandbox gateway to end with the run, and the next run to use the same emulator."""
     first = start().ready()
     first.end(signal.SIGKILL)
     wait_until(lambda: _refuses(first.port))
@@ -154,8 +154,9 @@ def _fronts(run: LocalRun) -> set[int]:
     return found
 
 
-def test_a_killed_front_is_missed_by_nobody_who_asks_anew(start: Callable[..., LocalRun]) -> None:
-    """Expects every request on a connection of its own to be answered by whoever is left, and another to come up."""
+def test_a_killed_front_fails_no_new_connection(start: Callable[..., LocalRun]) -> None:
+    """Expects every request over a connection of its own to be answered by those that are left, and another front to
+    start."""
     run = start(API_PROCESSES="2").ready()
     before = _fronts(run)
     assert len(before) == 2
@@ -170,8 +171,8 @@ def test_a_killed_front_is_missed_by_nobody_who_asks_anew(start: Callable[..., L
     assert run.end()[0] == 0
 
 
-def test_who_connects_while_no_front_is_there_waits_for_one(start: Callable[..., LocalRun]) -> None:
-    """Expects the only one, killed, to be started again, and to answer whoever connected meanwhile."""
+def test_a_caller_without_a_front_waits_for_one(start: Callable[..., LocalRun]) -> None:
+    """Expects the only front, once killed, to be started again, and to answer those who connected meanwhile."""
     run = start(API_PROCESSES="1").ready()
     (killed,) = _fronts(run)
     os.kill(killed, signal.SIGKILL)
@@ -182,8 +183,8 @@ def test_who_connects_while_no_front_is_there_waits_for_one(start: Callable[...,
     assert _fronts(run) != {killed}
 
 
-def test_every_front_tells_of_the_trouble_that_the_run_has_seen(start: Callable[..., LocalRun]) -> None:
-    """Expects /health/ready to say the same whichever answers, one that was started since included."""
+def test_every_front_reports_the_trouble_that_the_run_has_seen(start: Callable[..., LocalRun]) -> None:
+    """Expects /health/ready to be the same whichever front answers, even one that was started later."""
     run = start(API_PROCESSES="3").ready()
     api = ApiCaller(run)
     emulator = int(DataDirectory(run.data_dir).emulator_lock.holder())
@@ -198,7 +199,7 @@ def test_every_front_tells_of_the_trouble_that_the_run_has_seen(start: Callable[
 
 
 def _answering(run: LocalRun) -> set[int]:
-    """The fronts that take connections, in a thread that they have once they are told everything."""
+    """The fronts that accept connections, which they do in a thread that starts once they know everything."""
     return {
         pid
         for pid in _fronts(run)
@@ -208,7 +209,7 @@ def _answering(run: LocalRun) -> set[int]:
 
 
 def _ready(run: LocalRun) -> set[int]:
-    """What /health/ready answers over connections of their own."""
+    """The answers of /health/ready, each over a connection of its own."""
     found = set()
     for _ in range(12):
         connection = http.client.HTTPConnection("127.0.0.1", run.port, timeout=10)
@@ -231,9 +232,9 @@ def test_a_killed_emulator_comes_back_on_its_port(start: Callable[..., LocalRun]
     assert "No data was lost" in out
 
 
-def test_a_full_disk_is_told_everywhere(start: Callable[..., LocalRun]) -> None:
-    """Expects an order to be refused rather than lost; terminal, /health/ready and exit code to say so; and, with room
-    again, the next one to be taken."""
+def test_a_full_disk_is_reported_everywhere(start: Callable[..., LocalRun]) -> None:
+    """Expects an order to be refused rather than lost; terminal, /health/ready and exit code to say so; and the next
+    order to be accepted with room again."""
     run = start().ready()
     api = ApiCaller(run)
     emulator = int(DataDirectory(run.data_dir).emulator_lock.holder())
@@ -260,7 +261,7 @@ def test_a_full_disk_is_told_everywhere(start: Callable[..., LocalRun]) -> None:
 
 
 def test_a_damaged_file_ends_the_start_with_one_line(start: Callable[..., LocalRun]) -> None:
-    """Expects the file's name and what to do, exit code 1, and no new service over what is left."""
+    """Expects the file's name and what to do, exit code 1, and no new service that overwrites the rest."""
     first = start().ready()
     assert first.end()[0] == 0
     (damaged,) = (first.data_dir / "emulator").glob("snapshot-*.jsonl")
@@ -273,7 +274,7 @@ def test_a_damaged_file_ends_the_start_with_one_line(start: Callable[..., LocalR
 
 
 def test_two_runs_live_side_by_side(start: Callable[..., LocalRun]) -> None:
-    """Expects other directories and ports not to touch each other."""
+    """Expects other directories and ports to be independent."""
     runs = [start("a").ready(), start("b").ready()]
     assert len({run.told("Emulator") for run in runs}) == 2
     assert [run.end()[0] for run in runs] == [0, 0]

@@ -1,4 +1,4 @@
-"""The sandbox gateway as a process: it answers on loopback and ends with the process that started it."""
+"""The sandbox gateway as a process: it answers on loopback and ends with its parent."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.enable_socket
 
 
 def test_the_process_answers_and_ends_with_its_parent(tmp_path: Path) -> None:
-    """Expects a real call to be accepted and logged, a page of another site to get nothing, and the end of standard
-    input to end the process."""
+    """Expects a real call to be accepted and logged, another site's page to get nothing, and the end of stdin to end
+    it."""
     command = [sys.executable, "-m", "infra.local.sandbox_gateway"]
     root = Path(__file__).resolve().parents[2]
     environ = {**os.environ, "SANDBOX_LOG": str(tmp_path / "log")}

@@ -1,4 +1,4 @@
-"""The web server of the local environment over real connections: hostile bytes, limits, keep-alive and its stop."""
+"""The web server of the local environment over real connections: hostile bytes, limits, keep-alive and stopping."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server() -> Iterator[WebServer]:
 
 
 def _raw(server: WebServer, request: bytes) -> tuple[int, bytes]:
-    """The status and the body that a request of any bytes gets."""
+    """The status and the body of the answer to any bytes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(request)
         answer = http.client.HTTPResponse(connection)
@@ -68,35 +68,35 @@ def _line(target: bytes, headers: bytes = b"", method: bytes = b"GET") -> bytes:
     ],
 )
 def test_hostile_bytes_get_a_json_answer_below_500(server: WebServer, request_bytes: bytes) -> None:
-    """Expects every malformed request to be answered, with JSON, and never as our own failure."""
+    """Expects every malformed request to be answered with JSON, and never as our own failure."""
     status, body = _raw(server, request_bytes)
     assert status < 500
     if body:
         assert isinstance(json.loads(body), dict)
 
 
-def test_headers_without_end_are_refused(server: WebServer) -> None:
+def test_endless_headers_are_refused(server: WebServer) -> None:
     """Expects 431 as a problem."""
     status, body = _raw(server, _line(b"/echo", b"X-Large: " + b"a" * 40_000 + b"\r\n"))
     assert (status, json.loads(body)["status"]) == (431, 431)
 
 
-def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(server: WebServer) -> None:
-    """Expects 413 as a problem on the announced length."""
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: WebServer) -> None:
+    """Expects 413 as a problem because of the announced length."""
     announced = b"Expect: 100-continue\r\nContent-Length: " + str(BODY_LIMIT + 1).encode() + b"\r\n"
     status, body = _raw(server, _line(b"/echo", announced, b"POST"))
     assert (status, json.loads(body)["status"]) == (413, 413)
 
 
-def test_a_body_beyond_the_limit_that_is_sent_all_the_same_is_refused(server: WebServer) -> None:
-    """Expects 413 as a problem, which its sender sees though they send all of it."""
+def test_a_body_that_is_too_large_but_sent_is_refused(server: WebServer) -> None:
+    """Expects 413 as a problem, which callers see though they send the whole body."""
     announced = b"Content-Length: " + str(BODY_LIMIT + 1).encode() + b"\r\n"
     status, body = _raw(server, _line(b"/echo", announced, b"POST") + b"x" * (BODY_LIMIT + 1))
     assert (status, json.loads(body)["status"]) == (413, 413)
 
 
-def test_who_goes_before_their_body_is_whole_changes_nothing() -> None:
-    """Expects half of an upload to reach nobody, with a length that was announced and in chunks."""
+def test_a_caller_who_disconnects_halfway_changes_nothing() -> None:
+    """Expects half of an upload not to be handed on, with an announced length and in chunks."""
     reached: list[bytes] = []
 
     def taking(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
@@ -124,8 +124,8 @@ def test_a_chunked_body_arrives_whole(server: WebServer) -> None:
     assert (status, json.loads(body)["length"]) == (200, 5)
 
 
-def test_a_body_is_asked_for_where_its_sender_waits(server: WebServer) -> None:
-    """Expects a caller who sends the head first, as curl does with a large file, to be told to go on."""
+def test_a_caller_who_waits_before_the_body_is_told_to_send_it(server: WebServer) -> None:
+    """Expects 100 Continue for callers who send the headers first, as curl does with a large file."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(_line(b"/echo", b"Expect: 100-continue\r\nContent-Length: 3\r\n", b"POST"))
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -135,7 +135,7 @@ def test_a_body_is_asked_for_where_its_sender_waits(server: WebServer) -> None:
         assert (answer.status, json.loads(answer.read())["length"]) == (200, 3)
 
 
-def test_requests_that_are_sent_together_are_answered_in_their_order(server: WebServer) -> None:
+def test_requests_that_are_sent_together_are_answered_in_order(server: WebServer) -> None:
     """Expects two answers to two requests that come in one packet, and the second to end the connection."""
     first = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
@@ -147,13 +147,13 @@ def test_requests_that_are_sent_together_are_answered_in_their_order(server: Web
 
 
 def test_an_address_may_have_letters_of_any_script(server: WebServer) -> None:
-    """Expects an address as curl sends it, in UTF-8, to be that which is percent-encoded."""
+    """Expects an address in UTF-8, as curl sends it, to be the same as the percent-encoded one."""
     status, body = _raw(server, _line("/echo?tag=вип".encode()))
     assert (status, json.loads(body)["path"]) == (200, "/echo")
 
 
-def test_a_connection_is_kept_and_not_delayed(server: WebServer) -> None:
-    """Expects many requests over one connection, on which small packets are sent at once."""
+def test_a_connection_is_kept_open_and_without_delays(server: WebServer) -> None:
+    """Expects many requests over one connection, which sends small packets at once."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.connect()
     ports = set()
@@ -168,13 +168,13 @@ def test_a_connection_is_kept_and_not_delayed(server: WebServer) -> None:
 
 
 def test_a_taken_port_is_an_os_error(server: WebServer) -> None:
-    """Expects the second one on a port to be refused before it serves anything."""
+    """Expects a second server on a port to be refused before it serves anything."""
     with pytest.raises(OSError, match="in use"):
         listen(server.port)
 
 
 def test_a_stop_lets_a_running_request_finish() -> None:
-    """Expects the answer of a request that runs when the server is stopped, and nothing to listen afterwards."""
+    """Expects a request that is running at the stop to be answered, and nothing to listen afterwards."""
     entered, leave = threading.Event(), threading.Event()
 
     def slow(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:

@@ -1,4 +1,4 @@
-"""The log: JSON for every event, request and call of the gateway, with ids to follow, and nothing private."""
+"""The log: JSON for every event, request and call of the gateway, with ids to search for, and nothing private."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FUNCTIONS = {"api", "tick", "report", "dispatcher", "sender", "receiver"}
 
 @pytest.fixture(scope="module")
 def run() -> FullRun:
-    """A run in which every function works and messages come to every end; logged down to the least level."""
+    """A run in which every function works and messages end in every way, logged at the lowest level."""
     return full_run()
 
 
@@ -39,7 +39,7 @@ def _told_messages(run: FullRun) -> list[dict[str, Any]]:
 
 
 def test_every_record_is_json_with_time_level_and_function(run: FullRun) -> None:
-    """Expects UTC, and the function that was at work, with the id of its invocation."""
+    """Expects UTC, the function that was running, and the id of its invocation."""
     for record in run.records:
         assert datetime.fromisoformat(record["timestamp"]).utcoffset() is not None
         assert record["timestamp"].endswith("+00:00")
@@ -49,13 +49,13 @@ def test_every_record_is_json_with_time_level_and_function(run: FullRun) -> None
 
 
 def test_nothing_private_is_in_the_log(run: FullRun) -> None:
-    """Expects no phone number in any form, no text of a mailing, no password and no token in all that was written."""
+    """Expects no phone number in any form, no text of a mailing, no password and no token in the whole log."""
     assert len(run.phone_numbers) > 30
     private = run.secrets | {TEXT} | {number.lstrip("+") for number in run.phone_numbers}
     assert [text for text in private if text in run.log] == []
 
 
-def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> None:
+def test_every_attempt_is_logged_with_ids_outcome_and_duration(run: FullRun) -> None:
     """Expects as many as the gateway got calls."""
     attempts = [entry for entry in _told_messages(run) if "outcome" in entry]
     assert len(attempts) == run.calls
@@ -69,8 +69,8 @@ def test_every_attempt_is_told_with_ids_outcome_and_duration(run: FullRun) -> No
     assert {entry["outcome"] for entry in attempts} == {outcome.value for outcome in Outcome if outcome not in LOOK_UPS}
 
 
-def test_accepted_messages_are_counted_and_not_named_unless_that_is_asked_for() -> None:
-    """Expects the ids of all others, also of who was refused before."""
+def test_accepted_messages_are_counted_but_not_named_by_default() -> None:
+    """Expects the ids of all others, also of those that were refused before."""
     with captured() as text, new_campaign() as campaign:
         refused: list[int] = []
 
@@ -88,8 +88,8 @@ def test_accepted_messages_are_counted_and_not_named_unless_that_is_asked_for() 
     assert [(entry["status"], entry["outcome"]) for entry in named] == [("failed", "refused")] * 3
 
 
-def test_messages_that_are_not_called_are_told_too(run: FullRun) -> None:
-    """Expects those that wait, with the reason and until when."""
+def test_messages_that_are_not_called_are_logged_too(run: FullRun) -> None:
+    """Expects those that wait, with the reason and the time."""
     waiting = [entry for entry in _told_messages(run) if entry["status"] == "waiting"]
     assert {entry["reason"] for entry in waiting} >= {"circuit_open", "rate_limit"}
     assert all(datetime.fromisoformat(entry["due_at"]) for entry in waiting)
@@ -105,7 +105,7 @@ def test_a_mailing_can_be_followed_from_order_to_end(run: FullRun) -> None:
     assert {record["mailing_id"] for record in cancelled} == set(run.mailings[-2:])
 
 
-def test_every_request_is_told_with_route_status_and_who_asked(run: FullRun) -> None:
+def test_every_request_is_logged_with_route_status_and_user(run: FullRun) -> None:
     """Expects the ids that it was about, and the route rather than the path."""
     requests = _named(run, "request")
     ordered = [one for one in requests if (one["route"], one["method"], one["status"]) == ("/api/mailing", "POST", 201)]
@@ -122,8 +122,8 @@ def api() -> Any:
         yield made
 
 
-def test_a_request_is_found_by_the_id_that_it_was_answered_with(api: Api) -> None:
-    """Expects x-amzn-RequestId in the record, and in those of an error."""
+def test_a_request_is_found_by_the_id_in_its_answer(api: Api) -> None:
+    """Expects x-amzn-RequestId in its record, and in those of an error."""
     with captured() as text:
         reply = api.get("/api/mailing/nobody")
         api.aws.before = lambda call: 1 // (b"-mailings" not in call.body)
@@ -140,8 +140,8 @@ def test_a_request_is_found_by_the_id_that_it_was_answered_with(api: Api) -> Non
 @pytest.mark.parametrize(
     "path", ["/api/clients/+79161234567", "/api/clients/%2B79161234567", "/api/messages/79161234567"]
 )
-def test_what_a_path_holds_is_logged_only_where_it_is_an_id(api: Api, path: str) -> None:
-    """Expects no trace of a phone number that somebody asks for as if it were one."""
+def test_part_of_a_path_is_logged_only_if_it_is_an_id(api: Api, path: str) -> None:
+    """Expects no trace of a phone number in the place of an id."""
     with captured() as text:
         assert api.get(path).status == 404
         api.get("/api/messages", query={"client": "+79161234567"})
@@ -150,7 +150,7 @@ def test_what_a_path_holds_is_logged_only_where_it_is_an_id(api: Api, path: str)
 
 
 def test_invocations_at_the_same_time_keep_their_keys_apart() -> None:
-    """As threads of one process, which is how the local environment runs them."""
+    """In threads of one process, as the local environment runs them."""
     both = threading.Barrier(2)
 
     def work(name: str) -> None:

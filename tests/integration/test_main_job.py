@@ -32,7 +32,7 @@ def test_an_open_mailing_calls_the_gateway_once_for_every_client_and_finishes(si
     assert Counter(row.status for row in simulation.rows(mailing)) == Counter({"sent": 300})
 
 
-def test_more_clients_than_the_queue_may_hold_are_fed_as_they_are_sent(simulation: Simulation) -> None:
+def test_more_clients_than_the_queue_may_hold_are_fed_bit_by_bit(simulation: Simulation) -> None:
     simulation.add_clients(2600)
     mailing = simulation.create_mailing()
     depths = []
@@ -59,7 +59,7 @@ def test_a_scheduled_mailing_starts_by_itself_within_two_seconds(simulation: Sim
     assert simulation.status(mailing) == "finished"
 
 
-def test_a_mailing_that_was_moved_starts_at_its_new_time_only(simulation: Simulation) -> None:
+def test_a_moved_mailing_starts_only_at_its_new_time(simulation: Simulation) -> None:
     from dataclasses import replace
 
     from chalicelib.services.mailing_fields import MailingFields
@@ -90,7 +90,7 @@ def test_a_mailing_for_nobody_finishes(simulation: Simulation) -> None:
         Answer(Outcome.UNKNOWN, Cause(Reason.ANSWER_UNCLEAR), 200),
     ],
 )
-def test_trouble_is_retried_with_backoff_and_then_a_dead_letter_that_says_why(
+def test_failures_are_retried_with_backoff_and_then_become_dead_letters_with_a_reason(
     simulation: Simulation, answer: Answer
 ) -> None:
     clients = simulation.add_clients(20)
@@ -128,7 +128,7 @@ def test_a_refusal_is_final_and_needs_no_dead_letter(simulation: Simulation) -> 
     assert simulation.bodies(simulation.settings.send_dead_letter_queue) == []
 
 
-def test_an_unknown_outcome_is_held_where_the_mailing_says_so(simulation: Simulation) -> None:
+def test_a_message_of_unknown_outcome_is_held_if_the_mailing_says_so(simulation: Simulation) -> None:
     from chalicelib.domain.mailings import OnUnknown
 
     simulation.add_clients(1)
@@ -175,7 +175,7 @@ def test_poison_goes_to_the_dead_letters_and_hurts_no_neighbour(simulation: Simu
     assert len(simulation.bodies(simulation.settings.send_dead_letter_queue)) == 5
 
 
-def test_duplicated_and_lost_hints_neither_repeat_nor_lose_anybody() -> None:
+def test_duplicate_and_lost_hints_neither_repeat_nor_lose_anybody() -> None:
     with new_simulation(workers_of={"tick": 1, "dispatcher": 1}, sender_batch=1) as simulation:
         _deliver_half_of_the_hints_and_some_twice(simulation)
 

@@ -1,4 +1,4 @@
-"""The emulator's quick reads: the same answers as without them, from a part of the items."""
+"""The emulator's quick reads: the same answers as without them, after reading fewer items."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ KEYS = {"key": ("shard", "id"), "by_name": ("shard", "name"), "by_age": ("shard"
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[OrderedReads]:
-    """An empty table with an index by text and one by number, and reads that keep the order of all partitions."""
+    """An empty table with an index by text and one by number, and reads that keep all partitions in order."""
     monkeypatch.setattr("infra.local.ordered_reads._LARGE", 1)
     engine.reset()
     made = OrderedReads(engine)
@@ -76,7 +76,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[OrderedReads]:
 
 
 def item(rng: random.Random) -> dict[str, Any]:
-    """One that may lack what an index is sorted by."""
+    """An item that may lack an index's sort key."""
     made = {"shard": {"S": rng.choice("xy")}, "id": {"S": f"{rng.randrange(40):02d}"}}
     if rng.random() < 0.8:
         made["name"] = {"S": rng.choice(_NAMES[1:]) + rng.choice(_NAMES)}
@@ -102,7 +102,7 @@ def write(rng: random.Random) -> None:
 
 
 def question(rng: random.Random) -> dict[str, Any]:
-    """A query of the table or an index, with or without a limit, forward or backward."""
+    """A query of the table or an index, with or without a limit, in either direction."""
     index = rng.choice(list(KEYS))
     condition = rng.choice(CONDITIONS[index])
     partition, sort = KEYS[index]
@@ -130,7 +130,7 @@ def question(rng: random.Random) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_an_answer_is_what_it_is_without_them(reads: OrderedReads, seed: int) -> None:
+def test_answers_are_the_same_as_without_quick_reads(reads: OrderedReads, seed: int) -> None:
     """Expects every page of every kind of query, between writes of every kind, to be the engine's own."""
     rng = random.Random(seed)
     for _ in range(30):
@@ -148,8 +148,8 @@ def test_an_answer_is_what_it_is_without_them(reads: OrderedReads, seed: int) ->
             pytest.fail("a query without end")
 
 
-def test_a_page_looks_at_no_more_than_its_items(reads: OrderedReads, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects a page of 10 out of 1,000 to hold 10 items against the condition, not 1,000."""
+def test_a_page_checks_only_its_own_items(reads: OrderedReads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects a page of 10 out of 1,000 to check the condition for 10 items, not 1,000."""
     for number in range(1000):
         engine._put_item(
             {"TableName": TABLE, "Item": {"shard": {"S": "x"}, "id": {"S": f"{number:04d}"}, "name": {"S": "a"}}}
@@ -175,7 +175,7 @@ def test_a_page_looks_at_no_more_than_its_items(reads: OrderedReads, monkeypatch
     assert len(looked) < 25
 
 
-def test_a_wrong_query_is_refused_as_ever(reads: OrderedReads) -> None:
+def test_a_wrong_query_is_refused_as_before(reads: OrderedReads) -> None:
     """Expects the engine's own refusals."""
     engine._put_item({"TableName": TABLE, "Item": {"shard": {"S": "x"}, "id": {"S": "1"}}})
     good: dict[str, Any] = {
@@ -199,8 +199,9 @@ def test_a_wrong_query_is_refused_as_ever(reads: OrderedReads) -> None:
         assert answer == reads._query({**good, **change})
 
 
-def test_no_query_of_a_mailing_looks_at_more_than_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects each kind of query that a mailing takes, to a tag or to everybody, to be one whose stretch is found."""
+def test_no_query_of_a_mailing_checks_more_than_its_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects each kind of query for a mailing, to a tag or to everybody, to be one whose range can be found
+    directly."""
     monkeypatch.setattr("infra.local.ordered_reads._LARGE", 0)
     reads, queries = OrderedReads(engine), dict[tuple[str, str, str], dict[str, Any]]()
 

@@ -1,4 +1,4 @@
-"""Mailings whose text knows the person: what each client is sent, and what becomes of who lacks a value."""
+"""Personal texts: what each client is sent, and what happens to clients who lack a value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def person(simulation: Simulation, tag: str = "vip", *, language: str = "", **values: Any) -> Client:
-    """One client of a tag of their own or of others, with these attributes."""
+    """A client with a tag of their own or another one, and these attributes."""
     place = person.__dict__["n"] = person.__dict__.get("n", 0) + 1
     number = f"9{place % 100:02d}"
     [client] = simulation.add_clients(1, tag=tag, operator=number, language=language, attributes=Attributes.of(values))
@@ -38,7 +38,7 @@ def person(simulation: Simulation, tag: str = "vip", *, language: str = "", **va
 
 
 def texts(simulation: Simulation) -> dict[str, str]:
-    """What each number was sent last."""
+    """The last text that each number was sent."""
     return {call.phone_number: call.text for call in simulation.gateway.log}
 
 
@@ -55,7 +55,7 @@ def test_everybody_gets_their_own_text(simulation: Simulation) -> None:
 
 
 def test_the_text_is_in_the_language_of_the_client(simulation: Simulation) -> None:
-    """Expects the whole code first, then its first part, then the text for all others."""
+    """Expects the whole language code to be tried first, then its first part, then the text for all others."""
     languages = ("ru", "pt", "pt-BR", "ru-RU", "de", "")
     clients = {language: person(simulation, language=language, name="X") for language in languages}
     mailing = simulation.create_mailing(
@@ -72,7 +72,7 @@ def test_the_text_is_in_the_language_of_the_client(simulation: Simulation) -> No
     ("missing", "status", "sent"),
     [(Missing.SKIP, "skipped", None), (Missing.SEND_EMPTY, "sent", "Hello !"), (Missing.REFUSE, "failed", None)],
 )
-def test_who_lacks_a_value_is_treated_as_the_mailing_says(
+def test_clients_who_lack_a_value_are_treated_as_the_mailing_says(
     simulation: Simulation, missing: Missing, status: str, sent: str | None
 ) -> None:
     """Expects the others to get theirs, and the row to name the value."""
@@ -92,7 +92,7 @@ def test_who_lacks_a_value_is_treated_as_the_mailing_says(
         assert {str(cause): count for (_, cause), count in detail.by_cause.items()} == {"value_missing:first_name": 1}
 
 
-def test_who_is_given_the_value_gets_the_message_by_a_retry(simulation: Simulation) -> None:
+def test_clients_who_get_the_value_later_get_the_message_by_a_retry(simulation: Simulation) -> None:
     nobody = person(simulation)
     mailing = simulation.create_mailing(text=HELLO, missing=Missing.REFUSE)
     simulation.run_until_finished(mailing)
@@ -114,7 +114,7 @@ def test_who_is_given_the_value_gets_the_message_by_a_retry(simulation: Simulati
         (" ", "{{v|}}", Reason.TEXT_EMPTY),
     ],
 )
-def test_a_text_that_comes_out_too_long_or_empty_is_refused_for_that_person(
+def test_a_text_that_becomes_too_long_or_empty_is_refused_for_that_person(
     simulation: Simulation, value: str, text: str, reason: Reason | None
 ) -> None:
     """Expects it never to be cut, and ten parts to be sent."""
@@ -140,7 +140,7 @@ def test_the_preview_shows_what_is_sent(simulation: Simulation) -> None:
 
 
 def test_a_message_that_may_have_been_taken_is_not_called_skipped(simulation: Simulation) -> None:
-    """Expects unknown if the value goes away after a call whose outcome nobody knows."""
+    """Expects `unknown` if the value disappears after a call of unknown outcome."""
     anna = person(simulation, first_name="Anna")
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
     mailing = simulation.create_mailing(text=HELLO, lasts=600)
@@ -152,7 +152,7 @@ def test_a_message_that_may_have_been_taken_is_not_called_skipped(simulation: Si
 
 
 def test_a_rate_in_parts_holds_for_texts_of_different_lengths() -> None:
-    """Expects no second with more parts than the rate, but for one message."""
+    """Expects no second with more parts than the rate, except for one message."""
     rate = 10
     with new_simulation(counts_parts=True) as simulation:
         simulation.services.gateway_control.set_rate(rate, "tester")
@@ -168,7 +168,7 @@ def test_a_rate_in_parts_holds_for_texts_of_different_lengths() -> None:
 
 
 def test_a_plain_mailing_reads_no_more_of_clients_than_before(simulation: Simulation) -> None:
-    """Expects language and attributes to be asked for only if a text may need them."""
+    """Expects language and attributes to be read only if a text may need them."""
     person(simulation, first_name="Anna")
     asked: list[bool] = []
     before = simulation.aws.before
@@ -198,14 +198,15 @@ def test_a_mailing_keeps_its_texts(simulation: Simulation) -> None:
 
 
 def history(simulation: Simulation, mailing: Mailing) -> dict[str, str | NoText]:
-    """What can be read afterwards, by number."""
+    """The texts that can be read afterwards, by number."""
     return {
         row.phone_number: simulation.services.messages.detail(row.message_id).text for row in simulation.rows(mailing)
     }
 
 
 def test_afterwards_everybodys_text_can_be_read(simulation: Simulation) -> None:
-    """Expects what the gateway was given, whatever became of the client since, and nothing for who got nothing."""
+    """Expects what the gateway was given, whatever happened to the client since, and nothing for those who got
+    nothing."""
     anna = person(simulation, first_name="Anna, the/first%", language="ru")
     bob, nobody = person(simulation, first_name="Bob"), person(simulation)
     mailing = simulation.create_mailing(text=HELLO, texts=(("ru", "Привет, {{first_name}}"),))
@@ -217,8 +218,8 @@ def test_afterwards_everybodys_text_can_be_read(simulation: Simulation) -> None:
     assert history(simulation, mailing)[anna.phone_number] == "Привет, Anna, the/first%"
 
 
-def test_the_text_is_that_of_the_call_that_may_have_been_taken(simulation: Simulation) -> None:
-    """Expects no later call that the gateway refused for certain to stand in its place."""
+def test_the_text_is_that_of_the_call_that_may_have_been_accepted(simulation: Simulation) -> None:
+    """Expects no later call that the gateway certainly refused to replace it."""
     anna = person(simulation, first_name="Anna")
     unknown, refused = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER)), Answer(Outcome.REFUSED, Cause.http(400), 400)
     simulation.gateway.script = lambda gateway_id, nth: unknown if nth == 1 else refused
@@ -232,8 +233,8 @@ def test_the_text_is_that_of_the_call_that_may_have_been_taken(simulation: Simul
     assert history(simulation, mailing) == {anna.phone_number: "Hello Anna!"}
 
 
-def test_a_mailing_may_keep_no_values(simulation: Simulation) -> None:
-    """Expects nothing of them in the ledger; and none of what is too large, which the row says."""
+def test_a_mailing_can_keep_no_values(simulation: Simulation) -> None:
+    """Expects none in the ledger, and none that are too large, which the row says."""
     anna = person(simulation, first_name="Anna")
     forgetful = simulation.create_mailing(text=HELLO, keep_values=False)
     simulation.run_until_finished(forgetful)
@@ -245,8 +246,8 @@ def test_a_mailing_may_keep_no_values(simulation: Simulation) -> None:
     assert history(simulation, mailing) == {long.phone_number: NoText.TOO_LARGE}
 
 
-def test_keeping_values_takes_no_call(simulation: Simulation) -> None:
-    """Expects as many calls of the tables as of a mailing that keeps none."""
+def test_keeping_values_needs_no_extra_call(simulation: Simulation) -> None:
+    """Expects as many calls of the tables as for a mailing that keeps none."""
     person(simulation, first_name="Anna")
     calls = []
     for keep in (True, False, True, False):

@@ -1,4 +1,4 @@
-"""Provisioning from the one template: complete, repeatable, and it mends what differs without touching data."""
+"""Provisioning from the one template: complete, repeatable, and it corrects differences without touching data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _indexes(dynamodb: Any, name: str) -> set[str]:
 
 
 def test_names_are_resolved_with_the_prefix() -> None:
-    """Expects every name of the template to begin with the prefix, and no intrinsic left in a name."""
+    """Expects every name in the template to begin with the prefix, and no intrinsic left in a name."""
     defined = resources("abc")
     names = [one["Properties"].get("TableName") or one["Properties"].get("QueueName") for one in defined.values()]
     assert len(names) >= 9
@@ -69,8 +69,8 @@ def test_everything_of_the_template_is_created(clients: tuple[Any, Any]) -> None
     assert int(redrive["maxReceiveCount"]) == 20
 
 
-def test_a_second_time_changes_nothing(clients: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects only reading calls when everything exists, and the data kept."""
+def test_provisioning_again_changes_nothing(clients: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expects only calls that read if everything exists, and the data kept."""
     dynamodb, sqs = clients
     provision(SETTINGS, dynamodb, sqs)
     dynamodb.put_item(TableName="msg-test-clients", Item={"client_id": {"S": "one"}})
@@ -83,7 +83,7 @@ def test_a_second_time_changes_nothing(clients: tuple[Any, Any], monkeypatch: py
 
 
 def test_a_changed_queue_attribute_is_set(clients: tuple[Any, Any]) -> None:
-    """Expects the template's value to win over what the queue has, and its messages to stay."""
+    """Expects the template's value to replace the queue's, and its messages to stay."""
     dynamodb, sqs = clients
     provision(SETTINGS, dynamodb, sqs)
     url = sqs.get_queue_url(QueueName="msg-test-send")["QueueUrl"]
@@ -95,7 +95,7 @@ def test_a_changed_queue_attribute_is_set(clients: tuple[Any, Any]) -> None:
 
 
 def test_a_missing_index_is_added(clients: tuple[Any, Any]) -> None:
-    """Expects an index which the template has and an older table lacks to be there afterwards."""
+    """Expects an index that the template has and an older table lacks to exist afterwards."""
     dynamodb, sqs = clients
     provision(SETTINGS, dynamodb, sqs)
     dynamodb.update_table(
@@ -107,7 +107,7 @@ def test_a_missing_index_is_added(clients: tuple[Any, Any]) -> None:
 
 
 def test_the_clients_of_an_earlier_version_are_in_the_new_indexes(clients: tuple[Any, Any]) -> None:
-    """Expects what was kept before the indexes had other names, with what dispatch needs; and the old ones gone."""
+    """Expects clients from before indexes were renamed in them, with what dispatch needs, and the old indexes gone."""
     dynamodb, sqs = clients
     table = resources("msg-test")["ClientsTable"]["Properties"]
     names = {"contacts_by_tag": "by_tag", "contacts_by_operator": "by_operator"}

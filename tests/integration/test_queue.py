@@ -35,7 +35,7 @@ def bodies(count: int) -> list[str]:
 
 
 def test_messages_are_received_once_while_they_are_hidden(queue: Queue) -> None:
-    """As many as are wanted, over several calls; then the rest, then none."""
+    """As many as requested, over several calls; then the rest, then none."""
     queue.send(bodies(25))
     first, second, third = queue.receive(12, 60), queue.receive(100, 60), queue.receive(10, 60)
     assert (len(first), len(second), third) == (12, 13, [])
@@ -43,8 +43,8 @@ def test_messages_are_received_once_while_they_are_hidden(queue: Queue) -> None:
     assert all(abs(message.sent_at - datetime.now(UTC)) < timedelta(minutes=1) for message in first)
 
 
-def test_receiving_ends_though_nothing_is_hidden(queue: Queue, aws: InProcessAws) -> None:
-    """The same messages may be had again and again: each is in the answer once."""
+def test_receiving_ends_even_if_nothing_is_hidden(queue: Queue, aws: InProcessAws) -> None:
+    """The same messages may come again and again: each is in the answer once."""
     queue.send(bodies(3))
     found = queue.receive(100, 0)
     assert sorted(message.body for message in found) == bodies(3)
@@ -52,7 +52,7 @@ def test_receiving_ends_though_nothing_is_hidden(queue: Queue, aws: InProcessAws
 
 
 def test_a_removed_message_is_gone(queue: Queue) -> None:
-    """The others come back when they are shown again."""
+    """Expects the others to come back when they are visible again."""
     queue.send(bodies(12))
     found = queue.receive(12, 60)
     queue.delete([message.receipt for message in found[:11]])
@@ -60,8 +60,8 @@ def test_a_removed_message_is_gone(queue: Queue) -> None:
     assert [message.item for message in queue.receive(10, 60)] == [found[11].item]
 
 
-def test_depths_tell_apart_where_messages_are(queue: Queue) -> None:
-    """To be had now, later, and in somebody's hands; what can be had soon is what a feeder has to know."""
+def test_depths_distinguish_where_messages_are(queue: Queue) -> None:
+    """Available, delayed and in flight; a feeder needs to know what will be available soon."""
     queue.send(bodies(7))
     queue.send(bodies(5), delay=600)
     queue.receive(2, 60)
@@ -69,8 +69,8 @@ def test_depths_tell_apart_where_messages_are(queue: Queue) -> None:
     assert queue.depth() == 10
 
 
-def test_a_queue_that_is_not_there_is_unavailable(aws: InProcessAws) -> None:
-    """Whatever was asked."""
+def test_a_queue_that_does_not_exist_is_unavailable(aws: InProcessAws) -> None:
+    """Whatever was requested."""
     queue = Queue(aws_client("sqs"), "nothing", Backoff(SystemClock(), random.Random(1)))
     for ask in (lambda: queue.send(["a"]), lambda: queue.receive(1, 60), queue.depths):
         with pytest.raises(Unavailable, match="nothing"):

@@ -1,4 +1,4 @@
-"""What is changed while messages wait for their turn counts at once: a lowered rate, an opt-out, a number."""
+"""What changes while messages wait for their turn counts at once: a lowered rate, an opt-out, a number."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def per_second(simulation: Simulation, since: datetime) -> list[int]:
 
 @pytest.mark.parametrize("of", ["mailing", "gateway"])
 def test_a_lowered_rate_holds_at_once(simulation: Simulation, of: str) -> None:
-    """No second that begins after the change sees more calls than it allows; what was booked faster is booked anew."""
+    """No second after the change has more calls than it allows; what was booked at the old rate is booked again."""
     simulation.add_clients(200)
     if of == "gateway":
         simulation.services.gateway_control.set_rate(20, "tester")
@@ -50,7 +50,7 @@ def test_a_lowered_rate_holds_at_once(simulation: Simulation, of: str) -> None:
 
 
 def test_a_raised_rate_is_used_soon(simulation: Simulation) -> None:
-    """Moments that were booked slowly keep nobody waiting."""
+    """Moments that were booked at the lower rate hold nobody up."""
     simulation.add_clients(200)
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=1)
     simulation.run_for(6)
@@ -59,7 +59,7 @@ def test_a_raised_rate_is_used_soon(simulation: Simulation) -> None:
 
 
 def test_an_opt_out_counts_within_a_second(simulation: Simulation) -> None:
-    """Also of somebody whose message has its turn seconds ahead."""
+    """Also for a client whose message has its turn seconds ahead."""
     clients = simulation.add_clients(60)
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=10)
     simulation.run_for(2.1)
@@ -75,7 +75,7 @@ def test_an_opt_out_counts_within_a_second(simulation: Simulation) -> None:
 
 
 def test_an_opt_out_counts_while_a_slow_gateway_is_waited_for(simulation: Simulation) -> None:
-    """The first calls of a batch take seconds; who waits behind them is looked at again."""
+    """The first calls of a batch take seconds; clients who wait behind them are read again."""
     clients = simulation.add_clients(100)
     simulation.gateway.latency = timedelta(seconds=1.5)
     mailing = simulation.create_mailing(lasts=86_400)
@@ -90,7 +90,8 @@ def test_an_opt_out_counts_while_a_slow_gateway_is_waited_for(simulation: Simula
 
 
 def test_a_slow_table_makes_nobody_miss_their_turn(simulation: Simulation) -> None:
-    """What has to be read for a turn is read before it, however long that takes; it was read after it, for ever."""
+    """What a turn needs is read before it, however long that takes; when it was read afterwards, turns were always
+    missed."""
     rng = random.Random(7)
 
     def slow(_: object) -> None:
@@ -108,7 +109,9 @@ def test_a_slow_table_makes_nobody_miss_their_turn(simulation: Simulation) -> No
 
 
 @pytest.mark.proof
-def test_what_waits_for_a_busy_table_is_no_dead_letter(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_waits_for_a_busy_table_is_no_dead_letter(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However often its hint is received before anything can be written."""
     until = simulation.clock.now() + timedelta(minutes=30)
     original = simulation.aws._handle
@@ -128,7 +131,7 @@ def test_what_waits_for_a_busy_table_is_no_dead_letter(simulation: Simulation, m
 
 
 def sleeps_of_senders(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds of each wait of a sender from now on, as they come."""
+    """The seconds of each wait of a sender from now on, added as they come."""
     sleeps: list[float] = []
     sleep = simulation.clock.sleep
 
@@ -142,7 +145,7 @@ def sleeps_of_senders(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_slow_mailing_keeps_no_sender_waiting(simulation: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hints come when their turn is near, also after feeders took over from each other; they came 3 s before it."""
+    """Hints come when their turn is near, also after one feeder took over from another; they used to come 3 s early."""
     sleeps = sleeps_of_senders(simulation, monkeypatch)
     simulation.add_clients(800)
     mailing = simulation.create_mailing(lasts=86_400, rate_limit=5)
@@ -152,8 +155,8 @@ def test_a_slow_mailing_keeps_no_sender_waiting(simulation: Simulation, monkeypa
     assert max(sleeps) < 0.8
 
 
-def test_a_sender_with_work_for_others_waits_for_no_turn() -> None:
-    """What has its turn later goes back to the queue, and is sent once all the same."""
+def test_a_sender_with_other_work_waits_for_no_turn() -> None:
+    """A message with a later turn goes back to the queue, and is sent once all the same."""
     with new_simulation(workers_of={"tick": 1, "dispatcher": 2}, sender_batch=None) as simulation:
         simulation.gateway.latency = timedelta(0)
         simulation.add_clients(20, tag="slow", operator="901")

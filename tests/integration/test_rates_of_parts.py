@@ -1,4 +1,4 @@
-"""A gateway whose rate is of SMS parts: a text of three parts takes three moments of it."""
+"""A gateway whose rate counts SMS parts: a text of three parts takes three moments."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def sent(simulation: Simulation, since: datetime | None = None) -> list[tuple[da
 
 
 def seconds(calls: list[tuple[datetime, int]]) -> list[list[int]]:
-    """The parts of each message that was sent in the second which begins with a call, for each call."""
+    """For each call, the parts of each message in the second that begins with it."""
     return [[parts for at, parts in calls if start <= at < start + SECOND] for start, _ in calls]
 
 
-def test_no_second_has_more_parts_than_the_rate_but_for_one_message(simulation: Simulation) -> None:
-    """A mailing of three-part texts beside one of one-part texts, and one with a rate of its own, of messages."""
+def test_no_second_has_more_parts_than_the_rate_except_for_one_message(simulation: Simulation) -> None:
+    """A mailing of three-part texts beside one of one-part texts, and one with a rate of its own, in messages."""
     for tag in ("one", "three", "slow"):
         simulation.add_clients(15 if tag == "slow" else 30, tag=tag)
     mailings = [
@@ -71,7 +71,7 @@ def numbers(simulation: Simulation, tag: str) -> set[str]:
 
 
 def test_nearly_all_of_the_rate_is_used(simulation: Simulation) -> None:
-    """By two mailings of texts of one part and of three, which get about equal shares of the parts."""
+    """By two mailings, with texts of one part and of three, which get about equal shares of the parts."""
     for tag, text in (("one", SHORT), ("three", LONG)):
         simulation.add_clients(60, tag=tag)
         simulation.create_mailing(tag=tag, text=text, lasts=86_400)
@@ -84,7 +84,7 @@ def test_nearly_all_of_the_rate_is_used(simulation: Simulation) -> None:
 
 
 def test_a_lowered_rate_holds_at_once_for_long_texts_too(simulation: Simulation) -> None:
-    """No second that begins after the change sees more than it allows; what was booked faster is booked anew."""
+    """No second after the change has more than it allows; what was booked at the old rate is booked again."""
     simulation.services.gateway_control.set_rate(60, "tester")
     simulation.add_clients(200)
     simulation.create_mailing(text=LONG, lasts=86_400)
@@ -98,8 +98,8 @@ def test_a_lowered_rate_holds_at_once_for_long_texts_too(simulation: Simulation)
     assert len(calls) >= 15
 
 
-def test_a_gateway_that_has_too_many_parts_costs_no_attempt(simulation: Simulation) -> None:
-    """The rate is set too high for it: who is told so is sent later, whatever their text weighs, and nobody fails."""
+def test_a_gateway_that_refuses_too_many_parts_costs_no_attempt(simulation: Simulation) -> None:
+    """The rate is set too high for it: refused messages are sent later, however long their text, and nobody fails."""
     taken: Counter[datetime] = Counter()
 
     def judge(gateway_id: int, nth: int) -> Answer:
@@ -125,7 +125,7 @@ def test_a_gateway_that_has_too_many_parts_costs_no_attempt(simulation: Simulati
 
 
 def test_no_message_gets_a_hint_long_before_its_turn(simulation: Simulation) -> None:
-    """The feeder reckons with parts too: who cannot be sent for a while would be parked, which costs writes."""
+    """The feeder counts in parts too: messages that cannot be sent for a while would be parked, which costs writes."""
     simulation.add_clients(60)
     mailing = simulation.create_mailing(text=LONG, lasts=86_400)
     simulation.run_until_finished(mailing, 120)
@@ -144,8 +144,8 @@ def test_a_rate_of_less_than_one_message_a_second_is_kept(simulation: Simulation
     assert max(row.revision for row in simulation.rows(mailing)) <= 7
 
 
-def test_dispatch_gives_the_queue_no_more_than_the_rate_lets_through(simulation: Simulation) -> None:
-    """Of a large mailing it hands over at once what was sent meanwhile: a third of it if texts have three parts."""
+def test_dispatch_queues_no_more_than_the_rate_allows(simulation: Simulation) -> None:
+    """For a large mailing it queues at once what was sent meanwhile: a third of it if texts have three parts."""
     simulation.services.gateway_control.set_rate(9_600, "tester")
     direct = simulation.services.dispatcher._expander._direct
     now = simulation.clock.now()

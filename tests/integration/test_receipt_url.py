@@ -1,4 +1,4 @@
-"""The receiver's own address: gateways' calls come to the function itself, as events of a function URL."""
+"""The receiver's own URL: gateways call the function itself, with events of a function URL."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def simulation() -> Iterator[Simulation]:
 
 @pytest.fixture
 def message(simulation: Simulation) -> Message:
-    """One that was sent."""
+    """A sent message."""
     simulation.add_clients(1)
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing)
@@ -77,22 +77,20 @@ def status_of(simulation: Simulation, message: Message) -> str:
     return str(delivery_status_of(row, simulation.clock.now()))
 
 
-def test_gateways_are_given_the_address_of_the_function(simulation: Simulation) -> None:
+def test_gateways_get_the_url_of_the_function(simulation: Simulation) -> None:
     assert simulation.services.receipt_links.url("default") == URL + path_of(simulation)
     assert simulation.services.receipt_links.reply_url("default") == URL + path_of(simulation, "replies")
 
 
-def test_a_receipt_that_comes_there_is_applied(simulation: Simulation, message: Message) -> None:
+def test_a_receipt_at_that_url_is_applied(simulation: Simulation, message: Message) -> None:
     answer = called(simulation, path_of(simulation), json.dumps(delivered(message)))
     assert (answer["statusCode"], answer["headers"]["Content-Type"]) == (200, "text/plain")
     simulation.run_for(20)
     assert status_of(simulation, message) == "delivered"
 
 
-def test_one_whose_body_lambda_has_encoded_and_one_of_the_address_alone_are(
-    simulation: Simulation, message: Message
-) -> None:
-    """Expects a form, which Lambda encodes, and a GET to be read as at the API."""
+def test_forms_and_get_requests_are_read(simulation: Simulation, message: Message) -> None:
+    """Expects a form, which Lambda encodes, and a GET, which has only the URL, to be read as at the API."""
     form = base64.b64encode(b"status=undelivered").decode()
     query = {"rawQueryString": f"message_id={message.message_id}"}
     headers = {"headers": {"content-type": "application/x-www-form-urlencoded"}}
@@ -105,7 +103,7 @@ def test_one_whose_body_lambda_has_encoded_and_one_of_the_address_alone_are(
     assert status_of(simulation, message) == "delivered"
 
 
-def test_a_reply_that_comes_there_is_kept(simulation: Simulation) -> None:
+def test_a_reply_at_that_url_is_kept(simulation: Simulation) -> None:
     body = json.dumps({"id": "in-1", "phone": "+447700900123", "text": "Thanks"})
     assert called(simulation, path_of(simulation, "replies"), body)["statusCode"] == 200
     simulation.run_for(20)
@@ -138,7 +136,7 @@ def test_anything_else_is_refused_and_reaches_no_queue(
     assert simulation.queue(simulation.settings.receipt_queue) == []
 
 
-def test_the_gateway_is_to_call_again_if_the_queue_takes_nothing(simulation: Simulation) -> None:
+def test_the_gateway_has_to_call_again_if_the_queue_fails(simulation: Simulation) -> None:
     path = path_of(simulation)
     with mock.patch.object(simulation.services.receipt_gate()._receipt_queue, "send", side_effect=Unavailable("busy")):
         assert called(simulation, path, "{}")["statusCode"] == 503

@@ -1,4 +1,4 @@
-"""Receipts: what gateways say later of messages reaches the ledger and the counts, whenever and however it comes."""
+"""Receipts: what gateways report later about messages reaches the ledger and the counts, whenever it comes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ LOST = Answer(Outcome.UNKNOWN, Cause(Reason.NO_ANSWER))
 
 @pytest.fixture
 def simulation() -> Iterator[Simulation]:
-    """With a gateway that recognises no ids, cannot be asked, and gives receipts."""
+    """With a gateway that recognises no ids, cannot be asked, and sends receipts."""
     with new_simulation(workers_of=WORKERS, gateway_recognises_ids=False, **ON) as simulation:
         simulation.gateway.asked = lambda gateway_id, nth: Answer(Outcome.UNCLEAR)
         yield simulation
 
 
 def sent(simulation: Simulation, clients: int = 3) -> tuple[Mailing, list[Message]]:
-    """A mailing that has ended, and its messages."""
+    """A finished mailing, and its messages."""
     simulation.add_clients(clients)
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing)
@@ -41,12 +41,12 @@ def sent(simulation: Simulation, clients: int = 3) -> tuple[Mailing, list[Messag
 
 
 def by_status(simulation: Simulation, mailing: Mailing) -> Counter[str]:
-    """What the ledger says of its messages."""
+    """The messages' statuses in the ledger."""
     return Counter(str(delivery_status_of(row, simulation.clock.now())) for row in simulation.rows(mailing))
 
 
 def counted(simulation: Simulation, mailing: Mailing) -> dict[str, int]:
-    """What the mailing's counters say."""
+    """The mailing's counters."""
     state, counters = simulation.services.statistics.detail(mailing.mailing_id)
     found = deliveries_of(
         counters.by_name, state.statistics.by_status["sent"], counters.last_sent_at, simulation.clock.now()
@@ -75,7 +75,7 @@ def test_receipts_are_written_and_counted(simulation: Simulation) -> None:
     assert {row.client_id: row.revision for row in rows.values()} == before  # what senders write by stays
 
 
-def test_silence_for_73_hours_is_no_receipt(simulation: Simulation) -> None:
+def test_silence_for_73_hours_counts_as_no_receipt(simulation: Simulation) -> None:
     mailing, [first, *_] = sent(simulation)
     tell(simulation, delivered(first))
     simulation.run_for(20)
@@ -85,7 +85,7 @@ def test_silence_for_73_hours_is_no_receipt(simulation: Simulation) -> None:
     assert by_status(simulation, mailing) == counted(simulation, mailing) == {"delivered": 1, "no_receipt": 2}
 
 
-def test_twice_and_out_of_order_changes_nothing_and_delivered_never_goes_back(simulation: Simulation) -> None:
+def test_repeated_and_late_receipts_never_undo_a_delivery(simulation: Simulation) -> None:
     mailing, [first, second, _] = sent(simulation)
     tell(simulation, delivered(first), delivered(first), undelivered(second))
     simulation.run_for(20)
@@ -95,7 +95,7 @@ def test_twice_and_out_of_order_changes_nothing_and_delivered_never_goes_back(si
     assert by_status(simulation, mailing) == counted(simulation, mailing) == {"delivered": 2, "pending": 1}
 
 
-def test_one_that_comes_before_the_outcome_is_written_waits_for_it(simulation: Simulation) -> None:
+def test_a_receipt_that_comes_before_the_outcome_is_written_waits_for_it(simulation: Simulation) -> None:
     simulation.add_clients(1)
     said: list[str] = []
 
@@ -132,7 +132,7 @@ def test_a_receipt_settles_an_unknown_outcome(simulation: Simulation, status: st
     assert simulation.status(mailing) == "finished"
 
 
-def test_without_a_word_nobody_knows(simulation: Simulation) -> None:
+def test_without_a_receipt_the_outcome_stays_unknown(simulation: Simulation) -> None:
     simulation.gateway.script = lambda gateway_id, nth: LOST
     simulation.add_clients(1)
     mailing = simulation.create_mailing(lasts=7200)
@@ -163,7 +163,7 @@ def test_forged_receipts_are_dropped(simulation: Simulation) -> None:
     assert simulation.queue(simulation.settings.receipt_queue) == []
 
 
-def test_what_was_refused_is_not_called_sent(simulation: Simulation) -> None:
+def test_a_refused_message_never_becomes_sent(simulation: Simulation) -> None:
     simulation.gateway.script = lambda gateway_id, nth: Answer(Outcome.REFUSED, Cause.http(400), 400)
     mailing, [row] = sent(simulation, 1)
     tell(simulation, undelivered(row))
@@ -172,7 +172,7 @@ def test_what_was_refused_is_not_called_sent(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 4))
-def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) -> None:
+def test_a_receiver_that_is_killed_anywhere_neither_loses_nor_doubles_a_receipt(cut: int) -> None:
     with new_simulation(workers_of={**WORKERS, "receiver": 0}, gateway_recognises_ids=False, **ON) as simulation:
         mailing, rows = sent(simulation, 5)
         tell(simulation, *(delivered(row) for row in rows[:3]), undelivered(rows[3]))
@@ -190,7 +190,7 @@ def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) 
         )
 
 
-def test_a_receipt_says_nothing_where_they_are_off() -> None:
+def test_receipts_are_ignored_if_they_are_off() -> None:
     with new_simulation(workers_of=WORKERS) as simulation:
         secret = simulation.services.receipt_links.secret("default")
         with pytest.raises(NotFound):

@@ -1,4 +1,4 @@
-"""Mailings to a file of numbers of their own: each number gets one message, and the directory stays as it is."""
+"""Mailings to a file of numbers of their own: each number gets one message, and the directory does not change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def uploaded(simulation: Simulation, text: str) -> Segment:
-    """A file of recipients that is read to its end, as a mailing names it."""
+    """A file of recipients that was read to its end, as a mailing names it."""
     started = simulation.services.imports.start(text, "tester", FOR_MAILING)
     simulation.run_for(5)
     assert simulation.services.imports.file(started.import_id).finished
@@ -45,7 +45,7 @@ def numbers(count: int) -> str:
 
 
 def texts(simulation: Simulation) -> dict[str, str]:
-    """What each number was sent, which was once."""
+    """The text that each number was sent; fails if a number was sent several."""
     assert len(simulation.gateway.log) == len({call.phone_number for call in simulation.gateway.log})
     return {call.phone_number: call.text for call in simulation.gateway.log}
 
@@ -64,8 +64,8 @@ def test_each_number_of_the_file_gets_its_own_text(simulation: Simulation) -> No
     assert simulation.counts(mailing) == {"total": 2, "sent": 2}
 
 
-def test_what_the_file_does_not_say_is_taken_from_the_client(simulation: Simulation) -> None:
-    """Expects the file's values before theirs, and their message in their history."""
+def test_values_that_the_file_lacks_are_taken_from_the_client(simulation: Simulation) -> None:
+    """Expects the file's values to come first, and the message to be in the client's history."""
     [client] = simulation.add_clients(1, language="ru", attributes=Attributes.of({"name": "Olga", "code": "old"}))
     file = uploaded(simulation, f"phone,code\n{client.phone_number},new\n")
     mailing = simulation.create_mailing(segment=file, text="-", texts=(("ru", "{{name}} {{code}} {{phone_number}}"),))
@@ -76,8 +76,8 @@ def test_what_the_file_does_not_say_is_taken_from_the_client(simulation: Simulat
     assert [found.mailing_id for found, _ in history.entries] == [mailing.mailing_id]
 
 
-def test_who_has_opted_out_gets_nothing(simulation: Simulation) -> None:
-    """Expects an opt-out in the directory to count, of whoever has the number now, and one in the file."""
+def test_clients_who_opted_out_get_nothing(simulation: Simulation) -> None:
+    """Expects an opt-out to count in the directory, of the client who has the number now, and in the file."""
     out, moved = simulation.add_clients(2)
     simulation.opt_out(out)
     there = replace(
@@ -97,7 +97,7 @@ def test_who_has_opted_out_gets_nothing(simulation: Simulation) -> None:
 
 
 def test_an_opt_out_after_the_expansion_counts(simulation: Simulation) -> None:
-    """Expects the sender to look again: at a client who was there, and at one who was added meanwhile."""
+    """Expects the sender to check again: a client who was there, and one who was added meanwhile."""
     client, *_ = simulation.add_clients(1)
     file = uploaded(simulation, f"phone\n{client.phone_number}\n+447700900001\n")
     window = LocalWindow.parse("12:00", "20:00", WindowPolicy.DEFER)
@@ -113,7 +113,7 @@ def test_an_opt_out_after_the_expansion_counts(simulation: Simulation) -> None:
     assert simulation.counts(mailing) == {"total": 2, "skipped": 2}
 
 
-def test_the_time_zone_is_that_of_the_file_else_of_the_client(simulation: Simulation) -> None:
+def test_the_time_zone_is_that_of_the_file_or_else_of_the_client(simulation: Simulation) -> None:
     [client] = simulation.add_clients(1, timezone="Asia/Tokyo")
     file = uploaded(
         simulation, f"phone,timezone\n{client.phone_number},\n+447700900001,Europe/Moscow\n+447700900002,\n"
@@ -125,7 +125,7 @@ def test_the_time_zone_is_that_of_the_file_else_of_the_client(simulation: Simula
 
 
 def test_many_numbers_each_get_one_message(simulation: Simulation) -> None:
-    """Expects more than a page of each shard, with a number twice in one part and once more in the next."""
+    """Expects more than one page of each shard, with a number twice in one part and again in the next."""
     text = "phone_number\n" + numbers(3000)
     first = simulation.services.imports.start(text + "+79160000000\n", "tester", FOR_MAILING, FilePart(parts=2))
     simulation.services.imports.start(
@@ -141,7 +141,7 @@ def test_many_numbers_each_get_one_message(simulation: Simulation) -> None:
 
 
 def test_an_opt_out_in_another_part_counts(simulation: Simulation) -> None:
-    """Expects it in whatever order the parts are written, and of a row that is rejected."""
+    """Expects it in whatever order the parts are written, and in a rejected row."""
     header = "phone_number,opted_out,timezone\n"
     options, imports = FOR_MAILING, simulation.services.imports
     first = imports.start(f"{header}+447700900001,yes,Mars\n+447700900002,,\n", "tester", options, FilePart(parts=2))
@@ -152,8 +152,9 @@ def test_an_opt_out_in_another_part_counts(simulation: Simulation) -> None:
     assert simulation.counts(mailing) == {"total": 2, "skipped": 2}
 
 
-def test_a_file_is_of_one_mailing(simulation: Simulation) -> None:
-    """Expects another one, and a changed one, to be refused; but one to those whom the first did not reach."""
+def test_a_file_belongs_to_one_mailing(simulation: Simulation) -> None:
+    """Expects a second mailing, and a change to it, to be refused, except for one to those whom the first did not
+    reach."""
     file = uploaded(simulation, FILE)
     mailing = simulation.create_mailing(segment=file, starts_in=3600, lasts=60)
     other = simulation.create_mailing(starts_in=7200)
@@ -181,7 +182,7 @@ def test_two_mailings_at_once_do_not_get_the_same_file(simulation: Simulation) -
     assert faults(refused) == [("clients.recipients", Fault.RECIPIENTS_USED)]
 
 
-def test_those_who_got_nothing_get_another_one_with_the_values_of_the_file(simulation: Simulation) -> None:
+def test_those_who_got_nothing_can_get_another_mailing_with_the_values_of_the_file(simulation: Simulation) -> None:
     client, *_ = simulation.add_clients(1)
     simulation.opt_out(client)
     file = uploaded(simulation, FILE + f"{client.phone_number},Eve,1\n")
@@ -202,7 +203,7 @@ def test_those_who_got_nothing_get_another_one_with_the_values_of_the_file(simul
     [("phone_number\n", None), ("phone_number\n+447700900001\n", Fault.NO_SUCH_RECIPIENTS)],
 )
 def test_only_a_file_for_a_mailing_can_be_used(simulation: Simulation, text: str, fault: Fault | None) -> None:
-    """Expects an ordinary import to be none, and an empty file to match nobody."""
+    """Expects an ordinary import to be refused, and an empty file to match nobody."""
     options = ImportOptions() if fault else FOR_MAILING
     started = simulation.services.imports.start(text, "tester", options)
     simulation.run_for(5)
@@ -219,7 +220,7 @@ def test_a_file_must_be_read_to_its_end_first(simulation: Simulation) -> None:
     assert faults(refused) == [("clients.recipients", Fault.RECIPIENTS_NOT_READY)]
 
 
-def test_a_file_is_used_within_a_week_and_kept_for_ninety_days(simulation: Simulation) -> None:
+def test_a_file_can_be_used_for_a_week_and_is_kept_for_ninety_days(simulation: Simulation) -> None:
     file = uploaded(simulation, FILE)
     with pytest.raises(Invalid) as refused:
         simulation.create_mailing(segment=file, starts_in=3600, lasts=90 * 86_400)
@@ -234,7 +235,7 @@ def test_a_file_is_used_within_a_week_and_kept_for_ninety_days(simulation: Simul
 
 
 def test_the_preview_counts_the_file_and_shows_texts_of_its_people(simulation: Simulation) -> None:
-    """Expects opted-out ones to be told apart, and real texts."""
+    """Expects opted-out people to be counted separately, and real texts."""
     client, *_ = simulation.add_clients(1)
     simulation.opt_out(client)
     file = uploaded(simulation, FILE + f"{client.phone_number},Eve,1\n+447700900003,,5\n")
@@ -251,7 +252,7 @@ def test_the_preview_counts_the_file_and_shows_texts_of_its_people(simulation: S
     assert simulation.services.previews.text_for_number(fields, "+447700900999") in ("Anna", "Bob")
 
 
-def test_the_file_goes_with_its_mailing(simulation: Simulation) -> None:
+def test_the_file_is_deleted_with_its_mailing(simulation: Simulation) -> None:
     file = uploaded(simulation, FILE)
     mailing = simulation.create_mailing(segment=file, starts_in=3600)
     simulation.services.mailing_actions.delete(mailing.mailing_id)

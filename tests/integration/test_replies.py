@@ -1,4 +1,4 @@
-"""Replies: what people write back is kept once, with whose it is, however gateways tell it and whoever forges it."""
+"""Replies: what people write back is kept once, with its client, whatever gateways repeat and whoever forges it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_reply_is_kept_with_its_client_and_the_message_that_it_answers(simulat
     assert simulation.queue(simulation.settings.receipt_queue) == []
 
 
-def test_told_twice_it_is_kept_once(simulation: Simulation) -> None:
+def test_a_repeated_reply_is_kept_once(simulation: Simulation) -> None:
     without_id = {"phone": NOBODY, "text": "Yes"}
     for _ in range(2):
         write_back(simulation, said(NOBODY), said(NOBODY), without_id)
@@ -85,7 +85,7 @@ def test_the_newest_come_first_and_pages_lose_none(simulation: Simulation) -> No
     assert texts == ["6", "5", "4", "3", "2", "1", "0"]
 
 
-def test_it_is_forgotten_when_messages_are(simulation: Simulation) -> None:
+def test_it_is_deleted_when_messages_are(simulation: Simulation) -> None:
     write_back(simulation, said(NOBODY))
     simulation.run_for(20)
     simulation.clock.sleep(30 * 86400 - 60)
@@ -102,7 +102,7 @@ def test_it_is_kept_for_ever_if_messages_are() -> None:
         assert len(kept(simulation)) == 1
 
 
-def test_forged_and_nonsense_ones_are_dropped(simulation: Simulation) -> None:
+def test_forged_and_invalid_replies_are_dropped(simulation: Simulation) -> None:
     gate = simulation.services.receipt_gate()
     body = json.dumps(said(NOBODY))
     for gateway, secret in (("default", "guessed"), ("other", simulation.services.receipt_links.secret("other"))):
@@ -141,7 +141,7 @@ def test_receipts_and_replies_of_one_batch_do_not_disturb_each_other(simulation:
     assert len(kept(simulation, client.client_id)) == 1
 
 
-def test_aws_tells_by_its_topic(simulation: Simulation) -> None:
+def test_replies_from_aws_come_by_its_topic(simulation: Simulation) -> None:
     event = {
         "originationNumber": NOBODY,
         "destinationNumber": "+12125550101",
@@ -158,7 +158,7 @@ def test_aws_tells_by_its_topic(simulation: Simulation) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 4))
-def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) -> None:
+def test_a_receiver_that_is_killed_anywhere_neither_loses_nor_doubles_a_reply(cut: int) -> None:
     with new_simulation(workers_of={**WORKERS, "receiver": 0}, **ON) as simulation:
         [client] = simulation.add_clients(1)
         write_back(simulation, said(client.phone_number), said(NOBODY, id="in-2"))
@@ -172,7 +172,7 @@ def test_a_receiver_that_is_killed_anywhere_loses_and_doubles_nothing(cut: int) 
         assert len(kept(simulation, client.client_id)) == 1
 
 
-def test_there_are_none_where_receipts_are_off() -> None:
+def test_there_are_no_replies_if_receipts_are_off() -> None:
     with new_simulation(workers_of=WORKERS) as simulation:
         secret = simulation.services.receipt_links.secret("default")
         with pytest.raises(NotFound):
@@ -180,7 +180,7 @@ def test_there_are_none_where_receipts_are_off() -> None:
         assert simulation.services.receipt_links.reply_url("default") == ""
 
 
-def test_a_flood_is_dropped_and_counted_and_the_next_minute_is_another(simulation: Simulation) -> None:
+def test_a_flood_is_dropped_and_counted_until_the_next_minute(simulation: Simulation) -> None:
     with mock.patch.object(replies, "MOST_A_MINUTE", 3):
         write_back(simulation, *(said(NOBODY, id=f"in-{place}") for place in range(5)))
         simulation.run_for(20)

@@ -27,7 +27,7 @@ YESTERDAY = TODAY - timedelta(days=1)
 
 @pytest.fixture
 def simulation(tmp_path: Path) -> Iterator[Simulation]:
-    """A service whose reports are files; at nine o'clock, which is the hour of the report."""
+    """A service that writes its reports to files, at nine o'clock, which is the hour of the report."""
     mail = {"report_to": RECIPIENTS, "report_from": "reports@example.com", "mail_url": tmp_path.as_uri()}
     with new_simulation(max_attempts=3, **mail) as made:
         yield made
@@ -44,7 +44,7 @@ def _tick(simulation: Simulation) -> None:
 
 
 def test_the_report_is_sent_once_however_often_the_schedule_fires(simulation: Simulation, tmp_path: Path) -> None:
-    """For a week of quarter hours: one report a day, each of the day before, at its hour."""
+    """For a week of quarter hours: one report a day, about the day before, at its hour."""
     assert simulation.workers is not None
     simulation.workers.tick_after = (
         900  # seconds: nothing happens in between, and the report's schedule fires no more often
@@ -57,7 +57,7 @@ def test_the_report_is_sent_once_however_often_the_schedule_fires(simulation: Si
     assert [datetime.strptime(report["Date"], "%a, %d %b %Y %H:%M:%S %z").hour for report in reports] == [9] * 7
 
 
-def test_two_at_once_send_one(simulation: Simulation, tmp_path: Path) -> None:
+def test_two_invocations_at_once_send_one_report(simulation: Simulation, tmp_path: Path) -> None:
     """The second comes while the first is making the report."""
     service = _service(simulation)
     make = service.make
@@ -72,8 +72,8 @@ def test_two_at_once_send_one(simulation: Simulation, tmp_path: Path) -> None:
     assert len(read_emails(tmp_path)) == 1
 
 
-def test_a_report_that_failed_before_it_left_is_sent_later(simulation: Simulation, tmp_path: Path) -> None:
-    """A table that does not answer, then a post that refuses: the next quarters of an hour try again."""
+def test_a_report_that_failed_before_it_was_sent_is_sent_later(simulation: Simulation, tmp_path: Path) -> None:
+    """A table that does not answer, then an e-mail service that refuses: the next quarters of an hour try again."""
     service = _service(simulation)
     with mock.patch.object(service, "make", side_effect=Unavailable("broken")), pytest.raises(Unavailable):
         _tick(simulation)
@@ -88,8 +88,8 @@ def test_a_report_that_failed_before_it_left_is_sent_later(simulation: Simulatio
     assert len(read_emails(tmp_path)) == 1
 
 
-def test_a_report_that_may_have_left_is_not_sent_again(simulation: Simulation, tmp_path: Path) -> None:
-    """An answer that was lost, and a process that died before it noted the answer."""
+def test_a_report_that_may_have_been_sent_is_not_sent_again(simulation: Simulation, tmp_path: Path) -> None:
+    """A lost answer, and a process that died before it noted the answer."""
     with (
         mock.patch("chalicelib.emails.post.FilePost.send", side_effect=MaybeSent("no answer")),
         pytest.raises(MaybeSent),
@@ -111,7 +111,7 @@ def test_a_report_that_may_have_left_is_not_sent_again(simulation: Simulation, t
 
 @pytest.mark.parametrize("fails_at", range(1, 12))
 def test_whichever_call_fails_one_report_is_sent(simulation: Simulation, tmp_path: Path, fails_at: int) -> None:
-    """Every call of AWS in turn breaks once, before it is made; one report comes, at this hour or a quarter later."""
+    """Every call of AWS fails once, before it is made; one report comes, at this hour or a quarter later."""
     calls = 0
 
     def break_one(call: object) -> None:
@@ -128,8 +128,8 @@ def test_whichever_call_fails_one_report_is_sent(simulation: Simulation, tmp_pat
     assert len(read_emails(tmp_path)) == 1
 
 
-def test_nobody_is_asked_where_nobody_gets_it() -> None:
-    """Without REPORT_TO the schedule does nothing, and asks nothing of AWS."""
+def test_without_recipients_nothing_is_read() -> None:
+    """Without REPORT_TO the schedule does nothing, and makes no call of AWS."""
     with new_simulation() as simulation:
         simulation.aws.calls.clear()
         _tick(simulation)
@@ -144,8 +144,8 @@ def test_nobody_is_asked_where_nobody_gets_it() -> None:
         ("Asia/Kathmandu", date(2026, 3, 27), datetime(2026, 3, 28, 3, 15, tzinfo=UTC)),
     ],
 )
-def test_the_hour_is_that_of_the_zones_clocks(tmp_path: Path, zone: str, day: date, at: datetime) -> None:
-    """Nine o'clock before and after the clocks change; and in a zone whose hours begin at a quarter past."""
+def test_the_hour_is_that_of_the_time_zone(tmp_path: Path, zone: str, day: date, at: datetime) -> None:
+    """Nine o'clock before and after the clocks change, and in a zone whose hours begin at a quarter past."""
     mail = {"report_to": "a@x.org", "report_from": "r@x.org", "mail_url": tmp_path.as_uri(), "report_timezone": zone}
     with new_simulation(**mail) as simulation:
         simulation.clock.sleep((at - START - timedelta(minutes=1)).total_seconds())

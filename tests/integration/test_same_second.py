@@ -1,4 +1,4 @@
-"""Mailings that start in the same second: several are launched by one unit, and none keeps the others from it."""
+"""Mailings that start in the same second: one unit launches several, and none keeps the others from starting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def ordered(simulation: Simulation, count: int = MANY) -> list[Mailing]:
-    """Mailings to two clients each that start together, so late that the next tick sends what launches them."""
+    """Mailings to two clients each that start together, so late that the next tick sends their units."""
     return [simulation.create_mailing(tag="few", text=str(number), starts_in=100) for number in range(count)]
 
 
@@ -41,8 +41,8 @@ def launches(simulation: Simulation) -> list[Unit]:
     return [unit for unit in map(Unit.parse, bodies) if unit.kind is UnitKind.LAUNCH]
 
 
-def test_many_are_launched_several_at_a_time(simulation: Simulation) -> None:
-    """Each is named once, and everybody gets each once."""
+def test_many_mailings_are_launched_several_at_a_time(simulation: Simulation) -> None:
+    """Each is in one unit, and everybody gets each once."""
     mailings = ordered(simulation)
     simulation.run_for(70)
     units = launches(simulation)
@@ -53,15 +53,15 @@ def test_many_are_launched_several_at_a_time(simulation: Simulation) -> None:
     assert {simulation.status(one) for one in mailings} == {"finished"}
 
 
-def test_few_are_launched_one_by_one(simulation: Simulation) -> None:
+def test_few_mailings_are_launched_one_by_one(simulation: Simulation) -> None:
     """Other dispatchers have nothing else to do."""
     ordered(simulation, 5)
     simulation.run_for(70)
     assert [len(unit.mailing_ids) for unit in launches(simulation)] == [1] * 5
 
 
-def test_those_that_were_changed_meanwhile_are_launched_as_they_are_now(simulation: Simulation) -> None:
-    """Expects one that was paused and one that was deleted not to be launched."""
+def test_mailings_that_were_changed_meanwhile_are_launched_as_they_are_now(simulation: Simulation) -> None:
+    """Expects paused and deleted ones not to be launched."""
     mailings = ordered(simulation)
     simulation.run_for(70)
     service = simulation.services.mailing_actions
@@ -72,8 +72,8 @@ def test_those_that_were_changed_meanwhile_are_launched_as_they_are_now(simulati
     assert calls(simulation) == Counter({str(number): 2 for number in range(2, MANY)})
 
 
-def test_one_that_cannot_be_launched_keeps_no_other_from_it(simulation: Simulation) -> None:
-    """It is launched with a later tick, once it can be."""
+def test_a_mailing_that_cannot_be_launched_stops_no_other(simulation: Simulation) -> None:
+    """Expects a later tick to launch it, once that is possible."""
     mailings = ordered(simulation)
     bad, others = mailings[7].mailing_id, simulation.aws.before
 
@@ -92,7 +92,7 @@ def test_one_that_cannot_be_launched_keeps_no_other_from_it(simulation: Simulati
 
 @pytest.mark.parametrize("number", [2, pytest.param(TOGETHER + 3, marks=pytest.mark.proof)])
 def test_a_dispatcher_that_is_killed_among_them_loses_none(simulation: Simulation, number: int) -> None:
-    """Its unit comes again, and launches those that were not; nobody gets anything twice."""
+    """Its unit comes again, and launches the rest; nobody gets anything twice."""
     mailings = ordered(simulation)
     usual, seen = simulation.aws.after, 0
 

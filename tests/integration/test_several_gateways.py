@@ -1,4 +1,4 @@
-"""Several gateways: each has its own circuit and rate, and what may have been sent through one goes to no other."""
+"""Several gateways: each has its own circuit and rate, and what one may have sent goes to no other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def once_each(simulation: Simulation) -> bool:
 
 
 def test_each_gets_its_share(simulation: Simulation) -> None:
-    """Expects about half for each, and the ledger to say who got what."""
+    """Expects about half for each, and the ledger to name the gateway of each message."""
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing)
     shares = accepted(simulation)
@@ -62,8 +62,8 @@ def test_each_gets_its_share(simulation: Simulation) -> None:
     assert {name: told[name][Outcome.ACCEPTED] for name in told} == dict(shares)
 
 
-def test_what_one_did_not_take_for_certain_goes_to_the_other(simulation: Simulation) -> None:
-    """Expects its circuit alone to open, everybody to be sent to once, and it to be tried again."""
+def test_what_one_certainly_did_not_accept_goes_to_the_other(simulation: Simulation) -> None:
+    """Expects only its own circuit to open, everybody to get one message, and it to be tried again."""
     simulation.other.down = True
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing, limit=120)
@@ -80,8 +80,8 @@ def test_what_one_did_not_take_for_certain_goes_to_the_other(simulation: Simulat
     assert accepted(simulation)["other"] > 0
 
 
-def test_what_one_may_have_taken_never_goes_to_the_other(simulation: Simulation) -> None:
-    """Expects it to wait until that one answers again, though the other works all the time."""
+def test_what_one_may_have_accepted_never_goes_to_the_other(simulation: Simulation) -> None:
+    """Expects it to wait until that gateway answers again, though the other works all the time."""
     simulation.other.everybody = HANG
     mailing = simulation.create_mailing(on_unknown=OnUnknown.RETRY)
     simulation.run_for(120)
@@ -98,8 +98,8 @@ def test_what_one_may_have_taken_never_goes_to_the_other(simulation: Simulation)
     assert {row.status for row in simulation.rows(mailing)} == {"sent"}
 
 
-def test_what_is_held_stays_where_it_may_be(simulation: Simulation) -> None:
-    """Expects messages of unknown outcome to be left to a person, and all others to be sent by the other."""
+def test_held_messages_stay_at_the_gateway_that_may_have_them(simulation: Simulation) -> None:
+    """Expects messages of unknown outcome to be left to a person, and the other gateway to send all others."""
     simulation.other.everybody = HANG
     mailing = simulation.create_mailing(on_unknown=OnUnknown.HOLD)
     simulation.run_until_finished(mailing, limit=300)
@@ -111,8 +111,8 @@ def test_what_is_held_stays_where_it_may_be(simulation: Simulation) -> None:
     assert set(simulation.gateway.accepted().values()) == {1}
 
 
-def test_no_money_at_one_fails_nobody(simulation: Simulation) -> None:
-    """Expects an answer about the account to open its circuit at once, and the other to send."""
+def test_an_account_without_money_fails_nobody(simulation: Simulation) -> None:
+    """Expects an answer about the account to open its circuit at once, and the other gateway to send."""
     simulation.other.everybody = answer_to(402)
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing, limit=120)
@@ -134,8 +134,8 @@ def test_a_mailing_that_names_one_waits_for_it(simulation: Simulation) -> None:
     assert {attempt.gateway for row in simulation.rows(named) for attempt in row.attempts} == {"other"}
 
 
-def test_a_rate_is_that_of_one_gateway(simulation: Simulation) -> None:
-    """Expects the other to be as quick as ever."""
+def test_a_rate_belongs_to_one_gateway(simulation: Simulation) -> None:
+    """Expects the other to be as fast as before."""
     first, other = simulation.services.gateways
     other.control.set_rate(2, "tester")
     mailing = simulation.create_mailing()
@@ -148,8 +148,8 @@ def test_a_rate_is_that_of_one_gateway(simulation: Simulation) -> None:
     assert first.control.state().rate is None
 
 
-def test_one_that_is_held_sends_nothing_and_the_other_everything(simulation: Simulation) -> None:
-    """Expects an operator to be able to take one away while the others work."""
+def test_the_other_sends_everything_while_one_is_held(simulation: Simulation) -> None:
+    """Expects an operator to be able to stop one while the others work."""
     _, other = simulation.services.gateways
     other.control.hold("tester")
     simulation.run_until_finished(simulation.create_mailing(), limit=120)
@@ -158,8 +158,8 @@ def test_one_that_is_held_sends_nothing_and_the_other_everything(simulation: Sim
     assert simulation.services.gateway_control.changes("", 10)[0] == []
 
 
-def test_if_all_are_down_everything_waits_and_costs_no_attempts(simulation: Simulation) -> None:
-    """As with one: nothing is used up, and all are sent once one works again."""
+def test_everything_waits_without_using_attempts_if_all_are_down(simulation: Simulation) -> None:
+    """As with a single gateway: everything is sent once one works again."""
     simulation.other.down = simulation.gateway.down = True
     mailing = simulation.create_mailing()
     simulation.run_for(120)
@@ -172,7 +172,7 @@ def test_if_all_are_down_everything_waits_and_costs_no_attempts(simulation: Simu
 
 
 def test_the_ledger_names_a_gateway_only_if_there_are_several() -> None:
-    """Expects the one called default to cost no byte, and a claim to name the other for whoever finds it left."""
+    """Expects the one called default to take no byte, and a claim to name another, for whoever finds it abandoned."""
     first = Attempt(START, 5, Outcome.FAILED, Cause.http(500), 500)
     named = replace(first, gateway="other")
     assert attempts_text([first], 0) == attempts_text([replace(first, gateway="")], 0)
@@ -185,8 +185,8 @@ def test_the_ledger_names_a_gateway_only_if_there_are_several() -> None:
     assert read.with_lost_attempt(START)[-1].gateway == "other"
 
 
-def test_a_gateway_that_is_gone_gets_nothing_and_nobody_else_does(simulation: Simulation) -> None:
-    """Of what it may have taken, and of a mailing that names it; anything else goes on."""
+def test_messages_of_a_removed_gateway_go_to_no_other(simulation: Simulation) -> None:
+    """Those that it may have accepted, and those of a mailing that names it; everything else goes on."""
     mailing = simulation.create_mailing()
     message = MessageFactory.build(mailing_id=mailing.mailing_id)
     unknown, failed = (Attempt(START, 5, outcome, gateway="gone") for outcome in (Outcome.UNKNOWN, Outcome.FAILED))
@@ -199,7 +199,7 @@ def test_a_gateway_that_is_gone_gets_nothing_and_nobody_else_does(simulation: Si
         assert alone.services.gateways.choices(message, mailing, []) == ("",)
 
 
-def test_it_waits_in_the_ledger_until_it_is_back(simulation: Simulation) -> None:
+def test_they_wait_in_the_ledger_until_it_is_back(simulation: Simulation) -> None:
     """Expects a reason that says so, and no attempt."""
     mailing = simulation.create_mailing(gateway="other")
     with mock.patch.object(Gateways, "choices", return_value=()):
@@ -209,8 +209,8 @@ def test_it_waits_in_the_ledger_until_it_is_back(simulation: Simulation) -> None
     assert accepted(simulation) == {"other": PEOPLE}
 
 
-def test_each_is_measured_by_itself(simulation: Simulation) -> None:
-    """Expects circuit, calls and their duration by gateway, the sum as before, and no label if there is one gateway."""
+def test_each_is_measured_separately(simulation: Simulation) -> None:
+    """Expects circuit, calls and duration by gateway, the sum as before, and no label if there is only one."""
     simulation.other.down = True
     mailing = simulation.create_mailing()
     simulation.run_until_finished(mailing, limit=120)

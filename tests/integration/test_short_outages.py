@@ -1,4 +1,4 @@
-"""A gateway that is gone for a second: once it is back, everything goes on within seconds, whoever was in trouble."""
+"""A gateway that is gone for a second: once it is back, everything goes on within seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPEN, PARKED, FED = 6, 3, 3  # seconds: until the first probe, of who waits for 
 
 
 def gone_for(simulation: Simulation, seconds: float, after: int) -> None:
-    """Let a mailing run until so many calls were made, and nobody reach the gateway for so long."""
+    """Run a mailing until so many calls were made, and then keep the gateway unreachable for so long."""
     log = simulation.gateway.log
     assert simulation.scheduler.run_until(simulation.clock.now() + timedelta(seconds=60), lambda: len(log) >= after)
     simulation.gateway.everybody = NO_CONNECTION
@@ -29,9 +29,9 @@ def gone_for(simulation: Simulation, seconds: float, after: int) -> None:
     ("seed", "after"),
     [(1, 150), *(pytest.param(*one, marks=pytest.mark.proof) for one in ((0, 30), (2, 400), (3, 560)))],
 )
-def test_a_second_without_gateway_costs_seconds(seed: int, after: int) -> None:
-    """Expects one trip of the circuit for all batches that were under way, a probe when its five seconds are over, and
-    everybody sent, and the mailing finished, a few seconds later."""
+def test_a_second_without_the_gateway_costs_seconds(seed: int, after: int) -> None:
+    """Expects the circuit to open once for all batches under way, a probe when its five seconds are over, and
+    everybody to have the message, and the mailing to be finished, a few seconds later."""
     with new_simulation(seed=seed, workers_of={"tick": 1, "dispatcher": 4, "sender": 4}) as simulation:
         simulation.add_clients(MANY)
         mailing = simulation.create_mailing()
@@ -44,8 +44,8 @@ def test_a_second_without_gateway_costs_seconds(seed: int, after: int) -> None:
         assert (simulation.clock.now() - back).total_seconds() < took + 3
 
 
-def test_the_pump_that_a_closed_circuit_starts_feeds_at_once() -> None:
-    """Whoever runs it has read a moment before that the circuit is open: it is closed, and nobody else will come."""
+def test_the_feeder_that_a_closed_circuit_starts_feeds_at_once() -> None:
+    """It read a moment before that the circuit is open: it is closed, and no other feeder will come."""
     with new_simulation() as simulation:
         simulation.add_clients(30)
         simulation.services.gateway_control.hold("somebody")

@@ -1,4 +1,5 @@
-"""Sending does not wait until a large mailing is expanded: nothing is silent between the first message and the last."""
+"""Sending does not wait until a large mailing is expanded: there is no silence between the first message and the
+last."""
 
 from __future__ import annotations
 
@@ -18,9 +19,9 @@ MOST = timedelta(seconds=2)
 
 
 def slow_pages(simulation: Simulation, seconds: float) -> None:
-    """Let each page of clients take its time, as a new table does with the rows of one.
+    """Let each page of clients take time, as a new table does with the rows of one.
 
-    A look for clients of further operators, which finds none here, is no page.
+    A read for clients of further operators, which finds none here, is no page.
     """
 
     def before(call: Call) -> None:
@@ -53,8 +54,8 @@ def test_a_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("sixteen_shards")
 @pytest.mark.parametrize("whose", ["the mailing", "the gateway"])
-def test_a_rated_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
-    """Expects its first message with the second pages, and then no silence, where a shard takes twenty seconds."""
+def test_a_mailing_with_a_rate_is_sent_while_it_is_expanded(monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """Expects its first message with the second pages, and no silence after that, if a shard takes twenty seconds."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 3)
     monkeypatch.setattr(expansion, "PAGE", 3)
     with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:
@@ -70,7 +71,7 @@ def test_a_rated_mailing_is_sent_while_it_is_expanded(monkeypatch: pytest.Monkey
 
 
 def test_pages_that_found_the_queue_full_are_fed_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects everybody to get it, though the last page of a shard goes to the queue at once and others do not."""
+    """Expects everybody to get it, though the last page of a shard is queued at once and others are not."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 5)
     monkeypatch.setattr(expansion, "PAGE", 5)
     with new_simulation(workers_of={"tick": 1, "dispatcher": 20, "sender": 4}) as simulation:

@@ -1,4 +1,4 @@
-"""A launch does not wait until other mailings are expanded, though all of that is in one queue."""
+"""A launch does not wait until other mailings are expanded, although all of that is in one queue."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.simulation import new_simulation
 
 
 def test_a_launch_does_not_wait_for_expansions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Expects a small mailing to begin within seconds, where two large ones keep all dispatchers busy for a minute."""
+    """Expects a small mailing to begin within seconds while two large ones keep all dispatchers busy for a minute."""
     monkeypatch.setattr(expansion, "FIRST_PAGE", 2)
     monkeypatch.setattr(expansion, "PAGE", 2)
     monkeypatch.setattr(buckets, "SMALL", 100)  # so that the large ones have all shards

@@ -1,4 +1,4 @@
-"""Clients to whom too many messages were lost: they are marked, and mailings leave them out if not told otherwise."""
+"""Clients to whom too many messages were lost: they are marked, and mailings leave them out by default."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def simulation() -> Iterator[Simulation]:
 
 
 def messages(simulation: Simulation, **fields: Any) -> tuple[Mailing, list[Message]]:
-    """The messages of a mailing to both clients that has ended, the first client's first."""
+    """The messages of a finished mailing to both clients, the first client's first."""
     mailing = simulation.create_mailing(**fields)
     simulation.run_until_finished(mailing)
     return mailing, sorted(simulation.rows(mailing), key=lambda row: row.phone_number)
@@ -49,7 +49,7 @@ def first_client(simulation: Simulation) -> Client:
     return min(clients, key=lambda client: client.phone_number)
 
 
-def test_three_lost_for_good_and_mailings_leave_the_client_out(simulation: Simulation) -> None:
+def test_mailings_leave_a_client_out_after_three_lost_messages(simulation: Simulation) -> None:
     lose(simulation, 2)
     assert not first_client(simulation).unreachable
     lose(simulation, 1)
@@ -63,7 +63,7 @@ def test_three_lost_for_good_and_mailings_leave_the_client_out(simulation: Simul
     assert preview.reached.total() == 1
 
 
-def test_a_mailing_may_go_to_them_too_and_one_delivery_lifts_the_mark(simulation: Simulation) -> None:
+def test_a_mailing_may_include_them_and_one_delivery_removes_the_mark(simulation: Simulation) -> None:
     lose(simulation, 3)
     mailing, [first, _] = messages(simulation, include_unreachable=True)
     assert first.status == "sent"
@@ -76,7 +76,7 @@ def test_a_mailing_may_go_to_them_too_and_one_delivery_lifts_the_mark(simulation
     assert (client.unreachable, client.lost) == (False, ())
 
 
-def test_whoever_is_marked_between_dispatch_and_the_call_is_left_out(simulation: Simulation) -> None:
+def test_a_client_who_is_marked_between_dispatch_and_the_call_is_left_out(simulation: Simulation) -> None:
     lose(simulation, 2)
     _, [lost, _] = messages(simulation)
     waiting = simulation.create_mailing(starts_in=60)
@@ -96,7 +96,7 @@ def test_other_losses_mark_nobody(simulation: Simulation, days: float, permanent
     assert not first_client(simulation).unreachable
 
 
-def test_the_same_receipt_counts_once(simulation: Simulation) -> None:
+def test_a_repeated_receipt_counts_once(simulation: Simulation) -> None:
     _, [first, _] = messages(simulation)
     for _ in range(4):
         tell(simulation, undelivered(first, permanent=True))
@@ -104,7 +104,7 @@ def test_the_same_receipt_counts_once(simulation: Simulation) -> None:
     assert len(first_client(simulation).lost) == 1
 
 
-def test_another_number_is_another_number(simulation: Simulation) -> None:
+def test_a_changed_number_is_not_marked(simulation: Simulation) -> None:
     lose(simulation, 3)
     client = first_client(simulation)
     fields = replace(client.fields, phone_number="+79990000001", operator=None)
@@ -112,7 +112,7 @@ def test_another_number_is_another_number(simulation: Simulation) -> None:
     assert (changed.unreachable, changed.lost) == (False, ())
 
 
-def test_what_people_change_besides_keeps_the_mark_and_they_may_lift_it(simulation: Simulation) -> None:
+def test_people_can_remove_the_mark_and_other_changes_keep_it(simulation: Simulation) -> None:
     lose(simulation, 3)
     client = first_client(simulation)
     assert simulation.services.clients.opt_out(client.client_id, True).unreachable
@@ -124,7 +124,7 @@ def test_what_people_change_besides_keeps_the_mark_and_they_may_lift_it(simulati
 
 @pytest.mark.parametrize("cut", range(1, 9))
 def test_a_receiver_that_is_killed_anywhere_notes_the_loss_once(cut: int) -> None:
-    """Expects the mark, and the segment's counters that a preview reads, to come about at whatever call it was cut."""
+    """Expects the mark, and the segment's counters that a preview reads, whichever call was interrupted."""
     with new_simulation(workers_of={**WORKERS, "receiver": 0}, **ON) as simulation:
         simulation.add_clients(2)
         bodies = []

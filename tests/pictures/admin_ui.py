@@ -67,7 +67,7 @@ def service(directory: Path) -> Iterator[LocalRun]:
 
 
 def signed_in(browser: Browser, run: LocalRun, shot: Shot) -> Page:
-    """A page of a browser that looks so, signed in."""
+    """A browser page with these settings, signed in."""
     screen = PHONE if shot.phone else LAPTOP
     context = browser.new_context(
         base_url=run.url,
@@ -86,7 +86,7 @@ def signed_in(browser: Browser, run: LocalRun, shot: Shot) -> Page:
 
 
 def shrink(file: Path) -> None:
-    """Keep 256 colors, which is all that a page has but for the edges of its letters: a third of the size."""
+    """Keep 256 colors, which is all that a page has except for the edges of letters: a third of the size."""
     with Image.open(file) as picture:
         few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     few.save(file, optimize=True)

@@ -1,6 +1,7 @@
-"""A service as it looks in use: clients, mailings of every kind, failures, and one that is being sent. Nobody is real.
+"""A service as it looks in use: clients, mailings of every kind, failures, and one that is being sent. Nobody is
+real.
 
-Phone numbers are made up, those of Britain and America in the ranges that are kept for that.
+Phone numbers are made up, in the ranges of Britain and America that are reserved for that.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TO_COME = (
 
 
 def misbehave(gateway: FaultyGateway) -> None:
-    """Let the gateway fail now and then, as real ones do."""
+    """Let the gateway fail sometimes, as real ones do."""
 
     def answer(gateway_id: int, nth: int) -> str:
         kind = gateway_id % 100
@@ -47,7 +48,8 @@ def misbehave(gateway: FaultyGateway) -> None:
 
 
 def fill(run: LocalRun, api: ApiCaller, clients: int = 6000) -> dict[str, str]:
-    """All of it; the last mailing is being sent when this ends. What stands in the paths of pages, by its name."""
+    """Create everything; the last mailing is still being sent afterwards. Returns the values for the pages' paths,
+    by name."""
     rng = random.Random(7)
     imported = _import(api, clients, rng)
     _yesterday(run, rng)

@@ -1,4 +1,4 @@
-"""The end of a simulation: everything works again, and nobody helps any more."""
+"""The end of a simulation: everything works again, and nobody interferes any more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def go_on(witness: Witness) -> None:
 
 
 def let_all_end(witness: Witness) -> None:
-    """The tick alone has to find and mend what is broken, until every window has closed."""
+    """Let time pass until every window has closed; the tick alone has to find and repair what is broken."""
     simulation = witness.simulation
     going = list(witness.mailings)
     last = max((promised.mailing.end_at for promised in witness.mailings.values()), default=simulation.clock.now())

@@ -66,7 +66,7 @@ SENDERS = int(os.environ.get("SENDERS", "2"))
 
 
 class ServiceMachine(RuleBasedStateMachine):
-    """Steps are drawn by Hypothesis; which worker goes on at each I/O, and which call fails, from the seed."""
+    """Hypothesis draws the steps; the seed decides which worker goes on at each I/O, and which call fails."""
 
     @initialize(seed=st.integers(0, 2**32))
     def begin(self, seed: int) -> None:
@@ -168,7 +168,7 @@ class ServiceMachine(RuleBasedStateMachine):
         self.witness.expect(mailing, file)
 
     def _file(self) -> tuple[Segment, dict[str, FileRow]]:
-        """Numbers of clients, of nobody, and some that clients come to have."""
+        """Numbers of clients, of nobody, and some that clients get later."""
         numbers = {client.phone_number for client in self._some_people(8)} | {f"+7926{n:07d}" for n in range(6)}
         rows = [
             FileRow(number, self.rng.choice(("", *ZONES)), f"{{{{cow}}}} {place}")
@@ -228,7 +228,8 @@ class ServiceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.witness.mailings)
     @rule(data=st.data(), seconds=st.sampled_from((5.0, 65.0, 600.0, 7200.0, 90000.0)))
     def move_end(self, data, seconds) -> None:
-        """To so long from now: earlier or later, before it begins, while it runs or is paused, and once it is over."""
+        """Move the end to so long from now: earlier or later, before the start, while it runs or is paused, and once
+        it is over."""
         promised = self._some(data)
         end_time = (self.simulation.clock.now() + timedelta(seconds=seconds)).isoformat()
         change = MailingPatch.model_validate({"end_time": end_time})
@@ -257,7 +258,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
     @rule(how=st.sampled_from(("tag", "tag", "operator", "zone", "number", "number", "pet", "opted out", "opted in")))
     def people_keep_changing(self, how) -> None:
-        """One after the other, each at any point of the workers' own steps."""
+        """Change one client after the other, each at any point of the workers' own steps."""
 
         def change() -> None:
             for client in self._some_people(8):
@@ -336,7 +337,7 @@ class ServiceMachine(RuleBasedStateMachine):
         many=st.sampled_from((1, 3, 20)),
     )
     def the_gateway_tells(self, what, many) -> None:
-        """What became of some of the messages that it took; or somebody who knows the address tells something else."""
+        """Send receipts for some of the accepted messages; or somebody who knows the address sends others."""
         with suppress(Unavailable):
             if what == "forged":
                 rows = list(self.simulation.ledger_rows().values())

@@ -12,20 +12,20 @@ from chalicelib.domain.segments import Segment
 
 @dataclass
 class People:
-    """Everybody's versions, the latest last; None once they are gone."""
+    """Everybody's versions, the latest last; None once they are removed."""
 
     _versions: dict[str, list[tuple[datetime, Client | None]]] = field(default_factory=dict)
 
     def note(self, client_id: str, client: Client | None, now: datetime) -> None:
-        """Note how a client is from now on."""
+        """Note a client's new version."""
         self._versions.setdefault(client_id, []).append((now, client))
 
     def now(self) -> list[Client]:
-        """Everybody there is."""
+        """Everybody who exists now."""
         return [versions[-1][1] for versions in self._versions.values() if versions[-1][1]]
 
     def latest(self, client_id: str) -> Client:
-        """How somebody is now."""
+        """A client's present version."""
         client = self._versions[client_id][-1][1]
         assert client is not None
         return client
@@ -35,7 +35,8 @@ class People:
         return {client.client_id for client in self.now() if matches(client, segment)}
 
     def with_number(self, number: str, since: datetime, until: datetime) -> list[Client | None]:
-        """Whoever had a number in that span, one after the other, and None if it was nobody's at some time in it."""
+        """The clients who had a number in that span, one after the other, and None if it was nobody's at some time
+        in it."""
         spans: list[tuple[datetime, datetime | None, Client]] = []
         for versions in self._versions.values():
             ends = [at for at, _ in versions[1:]] + [None]
@@ -52,7 +53,7 @@ class People:
         return found if covered >= until else [*found, None]
 
     def between(self, client_id: str, since: datetime, until: datetime) -> list[Client]:
-        """How a client was in that span: one version, or more if they changed in it."""
+        """A client's versions in that span: one, or more if they changed in it."""
         versions = self._versions[client_id]
         ends = [at for at, _ in versions[1:]] + [None]
         return [

@@ -42,7 +42,7 @@ TEXT_WITHIN = timedelta(seconds=60)  # a text is made when the message is claime
 
 
 def text_of(text: str, phone_number: str, client: Client) -> str:
-    """What a client gets of a mailing of the simulation, by another way than the service's."""
+    """The text that a client gets from a mailing of the simulation, made in another way than by the service."""
     if not text.endswith(PERSONAL):
         return text
     return f"{text.removesuffix(PERSONAL)} to {phone_number} and {client.attributes.get('pet', 'nobody')}"
