@@ -1,20 +1,24 @@
-"""`make cpu`: CPU time of a message in dispatch and in delivery, with AWS answered in process.
+"""`make cpu`: CPU time of a message in dispatch and in delivery, with AWS answered in process, and of a bare call.
 
 The time of AWS's answers is subtracted. The gateway is a process, called over HTTP, which answers after 20 ms, so
-delivery includes the call to the gateway.
+delivery includes the call to the gateway. A bare call is the same request by urllib3 from as many threads, and nothing
+else: a machine that is slow today is slow for both, so their ratio can be compared with that of another day.
 """
 
 from __future__ import annotations
 
 import cProfile
+import json
 import os
 import pstats
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
+import urllib3
 from ministack.services import sqs as emulated_sqs
 
 from benchmarks import gateway, mailing
@@ -37,6 +41,7 @@ MESSAGES = 10_000
 RUNS = 5
 PLAIN, PERSONAL = "Hello", "Hello {{first_name}}, {{points}} points in {{city}}"
 BATCH = 10  # hints
+_TIMEOUT = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,28 @@ def measure(
             spent[name] = 1000 * (time.process_time() - aws.answering - began) / count
         _check(services, count)
     return Cpu(**spent)
+
+
+def bare_call(count: int, gateway_url: str) -> float:
+    """Milliseconds of CPU for one call of the gateway, with nothing around it."""
+    threads = Settings().gateway_concurrency
+    headers = {"Authorization": "Bearer bench", "Content-Type": "application/json"}
+
+    def call(number: int) -> None:
+        body = json.dumps({"id": number, "phone": 79160000000 + number, "text": PLAIN}).encode()
+        url = f"{gateway_url}/v1/send/{number}"
+        answer = pool.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT, retries=False)
+        if answer.json()["code"] != 0:
+            raise RuntimeError(f"the gateway refused {number}")
+
+    with (
+        urllib3.PoolManager(maxsize=threads, block=True) as pool,
+        ThreadPoolExecutor(threads) as executor,
+    ):
+        began = time.process_time()
+        for _ in executor.map(call, range(1, count + 1)):
+            pass
+        return 1000 * (time.process_time() - began) / count
 
 
 def _fill(aws: StubbedAws, tables: Tables, services: Services, count: int, text: str) -> None:
@@ -130,23 +157,26 @@ def main(arguments: list[str]) -> None:
             return
         runs: list[Cpu] = []
         more: list[float] = []
+        times: list[float] = []
         for number in range(RUNS):
-            # One text right after the other, so that both find the same machine.
-            plain, personal = (
-                measure(int(arguments[0]) if arguments else MESSAGES, target.url, text=text)
-                for text in (PLAIN, PERSONAL)
-            )
+            # One right after the other, so that all find the same machine.
+            count = int(arguments[0]) if arguments else MESSAGES
+            bare = bare_call(count, target.url)
+            plain, personal = (measure(count, target.url, text=text) for text in (PLAIN, PERSONAL))
             runs.append(plain)
             more.append(100 * (personal.delivery / plain.delivery - 1))
+            times.append((plain.dispatch + plain.delivery) / bare)
             sys.stdout.write(
                 f"run {number + 1}: dispatch {plain.dispatch:.3f}, delivery {plain.delivery:.3f} ms, "
-                f"with three values {personal.delivery:.3f} ms\n"
+                f"with three values {personal.delivery:.3f} ms; a bare call {bare:.3f} ms\n"
             )
             sys.stdout.flush()
         for name in ("dispatch", "delivery"):
             values = [getattr(one, name) for one in runs]
             median = statistics.median(values)
             sys.stdout.write(f"{name}: {median:.3f} ms of CPU a message ({min(values):.3f} to {max(values):.3f})\n")
+        ratio = f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})"
+        sys.stdout.write(f"dispatch and delivery: {ratio} times a bare call of the gateway\n")
         told = f"{statistics.median(more):+.1f} % ({min(more):+.1f} to {max(more):+.1f})"
         sys.stdout.write(f"delivery of a text with three values of the client: {told}\n")
 
