@@ -250,7 +250,7 @@ def test_a_bucket_is_in_one_hint_if_it_fits() -> None:
         json.dumps({"mailing_id": "A", "client_ids": ["aaaaaaaaaaaaaaaa"] * 17}),
     ],
 )
-def test_what_is_no_hint_is_malformed(body: str) -> None:
+def test_an_invalid_hint_is_malformed(body: str) -> None:
     """Anybody with access can put anything on a queue; no key is made of it."""
     with pytest.raises(Malformed):
         Hint.parse(body)
@@ -308,7 +308,7 @@ def test_a_unit_is_read_as_it_was_written(unit: Unit) -> None:
         '{"kind": "launch", "other": 1}',
     ],
 )
-def test_what_is_no_unit_is_malformed(body: str) -> None:
-    """A field too many is one from another release, and its sense is unknown."""
+def test_an_invalid_unit_is_malformed(body: str) -> None:
+    """A further field comes from another release, and its meaning is unknown."""
     with pytest.raises(Malformed):
         Unit.parse(body)

@@ -1,4 +1,4 @@
-"""Charts of the admin UI: drawn in the size of their numbers, which can be read without the picture too."""
+"""Charts of the admin UI: drawn to the scale of their numbers, which can be read without the picture too."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_an_error_has_its_numbers_and_dates_in_the_language_of_the_page() -> Non
     assert "27.11.2026" in told
 
 
-def test_what_can_be_changed_is_told_by_the_labels_of_the_form() -> None:
+def test_fields_are_named_by_the_labels_of_the_form() -> None:
     """Expects neither names of the API nor English words on a Russian page."""
     error = Conflict(Fault.MAILING_PARTLY_CHANGEABLE, status="running", refused="text", names="end_time, rate_limit")
     assert texts.told(error) == (

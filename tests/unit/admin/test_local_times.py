@@ -35,8 +35,8 @@ def test_a_time_is_one_of_the_operators_own_clock() -> None:
     assert local_times.shown(moment, MOSCOW) == "2026-03-02T12:00"
 
 
-def test_a_time_that_the_clock_skips_is_refused_with_the_one_after() -> None:
-    """Expects the hour of a night in March to be told as missing."""
+def test_a_time_that_the_clock_skips_is_refused_with_the_next_one() -> None:
+    """Expects the missing hour of a night in March to be named."""
     told = "does not exist in Europe/Berlin: the clocks go forward to 29 Mar 2026, 03:30"
     assert refusal("2026-03-29T02:30", BERLIN) == told
     assert entered("2026-03-29T03:30", BERLIN) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
@@ -62,13 +62,13 @@ def test_only_a_time_that_comes_twice_offers_a_choice(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["soon", "2026-02-30T10:00", "0001-01-01T00:00", "9999-12-31T23:59", "2026-03-02T12:00Z"]
 )
-def test_what_is_no_time_is_refused(text: str) -> None:
-    """Expects a word that helps, whatever a browser without such a field sends."""
+def test_an_invalid_time_is_refused(text: str) -> None:
+    """Expects an error that helps, whatever a browser without such a field sends."""
     assert refusal(text, MOSCOW) == "must be a date and a time"
 
 
 def test_a_time_that_is_missing_is_asked_for() -> None:
-    """Expects the word that every required field has."""
+    """Expects the same words as for every required field."""
     assert refusal(" ", MOSCOW) == "is required"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.progress import EVERY, Progress
 
 
-def test_progress_is_told_now_and_then_with_the_time_that_is_left() -> None:
+def test_progress_is_reported_with_the_time_that_is_left() -> None:
     """Expects one line for each ten seconds, however often it is asked, and a guess from what is done."""
     told: list[str] = []
     times = iter([0.0, 1.0, EVERY, EVERY + 1, 2 * EVERY])
@@ -15,7 +15,7 @@ def test_progress_is_told_now_and_then_with_the_time_that_is_left() -> None:
     assert told == ["sent: 1,000 of 4,000, about 0:30 to go", "sent: 3,000 of 4,000, about 0:06 to go"]
 
 
-def test_before_anything_is_done_nothing_is_guessed() -> None:
+def test_no_time_is_estimated_before_anything_is_done() -> None:
     """Expects the counts only."""
     told: list[str] = []
     times = iter([0.0, EVERY])

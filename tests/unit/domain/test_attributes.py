@@ -150,7 +150,7 @@ def test_a_language_is_kept_in_its_usual_form(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["russian", "r", "ru-", "ru-R", "яз", "en-US-x-private", "e1"])
-def test_what_is_no_language_is_refused(text: str) -> None:
+def test_an_invalid_language_is_refused(text: str) -> None:
     """Expects the field to be named."""
     with pytest.raises(Invalid) as caught:
         check_language(text)
@@ -191,7 +191,7 @@ def test_a_row_sets_the_attributes_that_it_has_values_for() -> None:
     assert "attributes" in read_clients(text, NOW, ImportOptions(mode=Mode.REPLACE)).given[number]
 
 
-def test_what_is_wrong_with_an_attribute_of_a_row_is_told_with_its_cell() -> None:
+def test_an_invalid_attribute_of_a_row_is_reported_with_its_cell() -> None:
     """Expects the column's field and the value."""
     file = read_clients('phone_number,language,attributes.a\n+79161234567,Russian,"x\ny"\n', NOW)
     assert [(one.field, one.fault, one.value) for one in file.errors] == [

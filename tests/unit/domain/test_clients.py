@@ -121,7 +121,7 @@ def test_a_tag_stays_as_it_is_kept(text: str) -> None:
         "A" * 100_000,
     ],
 )
-def test_what_is_no_time_zone_is_refused(name: str) -> None:
+def test_an_invalid_time_zone_is_refused(name: str) -> None:
     """Neither a path, nor a name in another case, nor one that means something else on each machine."""
     assert refusal(check_timezone, name) == ["timezone"]
 
@@ -155,7 +155,7 @@ def test_nobody_without_the_key_can_tell_the_id_of_a_number() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 15, 65])
-def test_what_is_no_key_makes_no_ids(length: int) -> None:
+def test_an_invalid_key_makes_no_ids(length: int) -> None:
     """An empty key least of all, whose ids would be those without a key."""
     with pytest.raises(ValueError, match="16 to 64 bytes"):
         ClientIds(b"k" * length)
@@ -176,8 +176,8 @@ def test_clients_are_spread_evenly_over_sixteen_shards() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a" * 15, "a" * 17, "A" * 16, "0" * 16, "1" * 16, "é" * 16, "a" * 15 + "\n"])
-def test_what_can_be_no_id_is_recognised(text: str) -> None:
-    """16 characters of base 32 are one."""
+def test_an_invalid_id_is_recognised(text: str) -> None:
+    """16 characters of base 32 are valid."""
     assert is_client_id(ClientFactory().client_id)
     assert not is_client_id(text)
 

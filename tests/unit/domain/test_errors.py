@@ -36,7 +36,7 @@ def test_an_invalid_names_every_field() -> None:
     assert (error.fault, dict(error.values)) == (Fault.TOO_LONG, {"most": 64})
 
 
-def test_what_does_not_answer_is_told_to_the_log_as_it_is() -> None:
+def test_a_service_that_does_not_answer_is_logged_as_it_is() -> None:
     """It has no sentence of its own: nobody else hears of it."""
     assert str(Unavailable("settings: ConnectTimeoutError")) == "settings: ConnectTimeoutError"
     assert str(NotReady("tables", "queue send")) == "no answer in time from: tables, queue send"

@@ -82,8 +82,8 @@ def test_a_byte_order_mark_may_come_twice() -> None:
     assert numbers(read("\ufeff\ufeffphone_number\n+79161234567\n")) == ["+79161234567"]
 
 
-def test_an_encoding_can_be_told() -> None:
-    """And one that does not fit is named."""
+def test_an_encoding_can_be_chosen() -> None:
+    """Expects one that does not fit to be named."""
     raw = "phone_number,tag\n+79161234567,мир\n".encode("koi8-r")
     assert "мир" in text_of(raw, "koi8-r")[0]
     for wrong in ("utf-8", "no-such-encoding"):
@@ -406,8 +406,8 @@ def mapped(text: str, *told: str, separator: str = "") -> ClientFile:
     return read_clients(text, NOW, ImportOptions(columns=columns_told(told), separator=separator))
 
 
-def test_a_column_can_be_told() -> None:
-    """Any column can be any field, and a field that is told of is taken from no other column."""
+def test_columns_can_be_chosen() -> None:
+    """Any column can be any field, and a chosen field is read from no other column."""
     text = "Mobile,Other number,Plan,Tag\n+79160000001,+79160000002,gold,vip\n"
     file = mapped(text, "phone_number:Other number", "tag:Plan")
     assert [(one.phone_number, one.tag) for one in file.clients] == [("+79160000002", "gold")]
@@ -438,7 +438,7 @@ def test_a_column_can_be_told_to_say_who_is_subscribed() -> None:
         (":Mobile", "header", Fault.NO_PHONE_NUMBER_COLUMN),
     ],
 )
-def test_a_column_that_is_told_wrongly_is_named(told: str, field: str, fault: Fault) -> None:
+def test_a_wrong_choice_of_column_is_named(told: str, field: str, fault: Fault) -> None:
     """A typing error must not import a file without that column."""
     with pytest.raises(Invalid) as caught:
         mapped("Mobile,Plan\n+79160000001,x\n", told)
@@ -452,8 +452,8 @@ def test_a_field_is_told_of_one_column_only() -> None:
     assert [error.fault for error in caught.value.errors] == [Fault.FIELD_TWICE]
 
 
-def test_a_separator_can_be_told() -> None:
-    """Where the header misleads."""
+def test_a_separator_can_be_chosen() -> None:
+    """If the header misleads."""
     text = "phone_number|tag,kind\n+79160000001|a,b\n"
     file = mapped(text, "tag:tag,kind", separator="|")
     assert ([one.tag for one in file.clients], file.separator) == (["a,b"], "|")

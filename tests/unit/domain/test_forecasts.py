@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
         (DAYTIME_OR_NEVER, "Europe/Moscow", 6, None),
     ],
 )
-def test_who_is_left_out_for_the_hour(
+def test_clients_left_out_because_of_the_hour_are_counted(
     window: LocalWindow | None, timezone: str, hours: int, reason: Reason | None
 ) -> None:
     """Expects the reason that the ledger will give."""

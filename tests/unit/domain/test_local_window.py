@@ -26,7 +26,7 @@ def utc(text: str) -> datetime:
 @pytest.mark.parametrize(
     "text", ["", "9:00", "24:00", "09:60", "09:00:00", "\u0660\u0669:\u0660\u0660", "09-00", " 09:00", "09:00\n"]
 )
-def test_what_is_no_time_of_day_is_refused(text: str) -> None:
+def test_an_invalid_time_of_day_is_refused(text: str) -> None:
     """The error names the field that is wrong, whichever of the two it is."""
     for start, until, field in ((text, "10:30", "local_window.from"), ("10:30", text, "local_window.until")):
         with pytest.raises(Invalid) as caught:

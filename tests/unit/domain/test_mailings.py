@@ -113,8 +113,8 @@ def test_a_mailing_goes_only_where_it_may(old: MailingStatus, new: MailingStatus
 
 
 @pytest.mark.parametrize("text", ["", "A" * 25, "A" * 27, "A" * 25 + "-", "A" * 25 + "#", "Ж" * 26, "A" * 25 + "\n"])
-def test_what_can_be_no_id_is_recognised(text: str) -> None:
-    """A ULID is one."""
+def test_an_invalid_id_is_recognised(text: str) -> None:
+    """A ULID is valid."""
     assert is_mailing_id(MailingFactory().mailing_id)
     assert not is_mailing_id(text)
 

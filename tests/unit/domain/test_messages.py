@@ -52,7 +52,7 @@ def test_a_refused_message_is_not_tried_again() -> None:
     assert verdict(UNKNOWN, REFUSED) == Verdict(MessageStatus.UNKNOWN, Cause.http(400))
 
 
-def test_who_has_opted_out_at_the_gateway_is_skipped() -> None:
+def test_a_client_who_opted_out_at_the_gateway_is_skipped() -> None:
     """But if an earlier call may have been accepted, nobody knows."""
     stopped = AttemptFactory(outcome=Outcome.REFUSED, cause=Cause(Reason.OPTED_OUT_AT_GATEWAY))
     lost = AttemptFactory(outcome=Outcome.UNKNOWN)
@@ -211,7 +211,7 @@ def test_a_message_id_can_be_read_back() -> None:
         "A" * 26 + "-" + "a" * 16 + "\n",
     ],
 )
-def test_what_is_no_message_id_is_not_found(text: str) -> None:
+def test_an_invalid_message_id_is_not_found(text: str) -> None:
     """No key is made of it."""
     with pytest.raises(NotFound):
         parse_message_id(text)

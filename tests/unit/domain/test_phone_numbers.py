@@ -140,7 +140,7 @@ def test_the_country_decides_about_numbers_without_a_code(text: str, country: st
         ("+7" + "9" * 100_000, Fault.PHONE_NUMBER),
     ],
 )
-def test_what_is_no_number_is_refused_by_name(text: str, fault: Fault) -> None:
+def test_an_invalid_number_is_refused_by_name(text: str, fault: Fault) -> None:
     """Nothing is guessed: a blank phone once stopped a whole mailing."""
     assert result(text) == fault.code
 

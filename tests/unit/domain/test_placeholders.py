@@ -74,7 +74,7 @@ def test_a_section_with_nothing_in_it_asks_for_its_value() -> None:
         ("{{a}}" * (MOST_PLACEHOLDERS + 1), Fault.TOO_MANY_PLACEHOLDERS),
     ],
 )
-def test_what_is_no_placeholder_is_told(text: str, fault: Fault) -> None:
+def test_an_invalid_placeholder_is_reported(text: str, fault: Fault) -> None:
     """Expects the fault at the text; and the text as it stands, if somebody had ordered it before there were any."""
     first, *_ = check_placeholders(text)
     assert (first.field, first.fault) == ("text", fault)

@@ -64,7 +64,7 @@ def test_a_file_without_the_columns_is_refused(text: str) -> None:
     assert raised.value.errors[0].fault is Fault.PRICE_HEADER
 
 
-def test_there_are_only_so_many() -> None:
+def test_the_number_of_prices_is_limited() -> None:
     rows = {place: (str(place), "1", "EUR", "") for place in range(MOST_PRICES + 1)}
     price_list({place: one for place, one in rows.items() if place}, NOW, "admin")
     with pytest.raises(Invalid):

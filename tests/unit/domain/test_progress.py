@@ -129,20 +129,20 @@ def test_nothing_is_said_while_the_recipients_are_still_being_found() -> None:
     assert (seen.rate, seen.left) == (pytest.approx(5), None)
 
 
-def test_who_waits_for_the_own_hours_is_no_part_of_the_time_left() -> None:
+def test_clients_who_wait_for_their_hours_do_not_count_in_the_time_left() -> None:
     """Expects them to be told apart, and not to make the mailing late."""
     counters = {"sent": 50, minute(0): 50, "waiting": 30, "reason|waiting|outside_local_window": 30}
     seen = progress(counters, 100, timedelta(seconds=10))
     assert (seen.asleep, seen.left) == (30, timedelta(seconds=4))
 
 
-def test_a_mailing_is_late_where_its_window_ends_before_the_rest_is_sent() -> None:
-    """Expects that at the rate of now."""
+def test_a_mailing_is_late_if_its_window_ends_before_the_rest_is_sent() -> None:
+    """Expects this at the present rate."""
     assert progress({"sent": 50, minute(0): 50}, 1000, timedelta(seconds=10), end_at=START + 3 * MINUTE).late
     assert not progress({"sent": 50, minute(0): 50}, 1000, timedelta(seconds=10), end_at=START + 4 * MINUTE).late
 
 
-def test_a_paused_mailing_has_neither() -> None:
+def test_a_paused_mailing_has_neither_rate_nor_time_left() -> None:
     """Expects its counts alone."""
     seen = progress({"sent": 50, minute(0): 50}, 100, timedelta(seconds=10), status=MailingStatus.PAUSED)
     assert (seen.done, seen.rate, seen.left) == (50, None, None)

@@ -82,7 +82,7 @@ def test_one_that_has_not_begun_has_no_result() -> None:
         (1, {"sent": 8, "failed": 2, "reason|failed|http:500": 2}, "partly", (Reason.HTTP, 2)),
     ],
 )
-def test_who_was_sent_it_and_did_not_get_it_missed_it(
+def test_people_to_whom_it_was_sent_but_not_delivered_missed_it(
     undelivered: int, counters: dict[str, int], standing: str, cause: tuple[Reason, int] | None
 ) -> None:
     """Expects what receipts have told to count, and to be the cause if it is that of most."""

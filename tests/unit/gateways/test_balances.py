@@ -89,7 +89,7 @@ def test_a_provider_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     assert asked == [(1.5, 1.5), (1.5, 1)]
 
 
-def test_those_without_one_are_not_asked() -> None:
+def test_gateways_without_a_balance_are_not_asked() -> None:
     assert sorted(TOLD) == ["infobip", "smsc", "twilio", "vonage"]
     assert not gateway("sinch", "https://gateway.example").capabilities.tells_balance
     assert isinstance(gateway("sinch", "https://gateway.example").balance(), Cause)
@@ -109,7 +109,7 @@ def test_strange_amounts_and_currencies_are_none() -> None:
         ({"request": {"path": "/{phone}"}}, "balance.request.path"),
     ],
 )
-def test_what_is_wrong_is_named(change: dict[str, Any], path: str) -> None:
+def test_wrong_settings_are_named(change: dict[str, Any], path: str) -> None:
     told = json.loads(read_declaration("twilio").model_dump_json(by_alias=True, exclude_none=True))
     told["balance"] |= change
     with pytest.raises(Invalid) as raised:

@@ -463,7 +463,7 @@ def test_a_declaration_that_cannot_be_right_is_refused(told: dict[str, Any], fie
         (json.dumps(changed(url="gateway.example")), "url: "),
     ],
 )
-def test_what_is_no_declaration_is_refused_at_the_start(told: str, words: str) -> None:
+def test_an_invalid_declaration_is_refused_at_the_start(told: str, words: str) -> None:
     """In one line that names the variable, and what is wrong."""
     with pytest.raises(ValueError, match=r"^GATEWAY_DECLARATION: ") as caught:
         create_gateway(Settings(gateway="declared", gateway_declaration=told))
@@ -477,7 +477,7 @@ def test_a_declaration_that_is_too_large_or_too_deep_is_refused(size: int, words
         create_gateway(Settings(gateway="declared", gateway_declaration='{"a": ' + "[" * size))
 
 
-def test_a_gateway_without_an_address_wants_one() -> None:
+def test_a_gateway_without_an_address_needs_one() -> None:
     """Infobip gives each customer an address of their own."""
     with pytest.raises(ValueError, match=r"^GATEWAY_URL: must be set, because infobip"):
         create_gateway(Settings.from_environment({"GATEWAY": "declared", "GATEWAY_DECLARATION": "infobip"}))

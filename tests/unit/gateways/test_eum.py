@@ -206,7 +206,7 @@ def test_every_error_that_aws_knows_is_understood(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"])
-def test_whoever_is_not_let_in_has_not_sent_anything(name: str) -> None:
+def test_a_caller_who_is_not_authorised_has_sent_nothing(name: str) -> None:
     """Errors that every service of AWS has; the header names them as well."""
     assert gateway().read(error(name)).outcome is Outcome.BLOCKED
     by_header = reply(403, {"message": "no"}, {"x-amzn-errortype": f"{name}:http://internal.amazon.com/coral/"})

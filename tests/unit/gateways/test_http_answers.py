@@ -256,7 +256,7 @@ def test_informational_answers_without_an_end_are_cut_off(raw: RawServer) -> Non
 @pytest.mark.parametrize(
     "url", ["http://", "http://[", "http://127.0.0.1:port", "http://127.0.0.1:99999", "http://a b"]
 )
-def test_an_address_that_is_none_is_no_messages_fault(url: str) -> None:
+def test_an_invalid_address_is_no_messages_fault(url: str) -> None:
     """Nothing was sent, and the reason says where to look."""
     answer = send(url)
     assert (answer.outcome, answer.cause) == (Outcome.BLOCKED, Cause(Reason.GATEWAY_URL_INVALID))

@@ -65,7 +65,7 @@ def test_without_routes_all_go_to_all() -> None:
         (("routes", 1, "prefix"), "+1", "routes: one must be for all other numbers"),
     ],
 )
-def test_a_fault_is_told_with_the_way_to_it(way: tuple[str | int, ...], value: object, fault: str) -> None:
+def test_an_error_is_reported_with_its_path(way: tuple[str | int, ...], value: object, fault: str) -> None:
     """Expects a sentence at the start, not a sender that fails later."""
     told = json.loads(json.dumps(GOOD))
     place = told
@@ -78,7 +78,7 @@ def test_a_fault_is_told_with_the_way_to_it(way: tuple[str | int, ...], value: o
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[]", '{"a":' * 30_000])
-def test_what_is_no_json_of_gateways_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     """Whatever it is."""
     with pytest.raises(ValueError, match="GATEWAYS: "):
         SeveralGateways.parse(text)

@@ -79,7 +79,7 @@ def test_warm_throughput_above_the_tables_quota_is_refused() -> None:
         check(Account(), LEDGER_WARM_WRITES="50000")
 
 
-def test_everything_that_lacks_is_said_at_once() -> None:
+def test_everything_that_is_missing_is_reported_at_once() -> None:
     """Nobody wants to ask twice for more."""
     with pytest.raises(QuotaError) as caught:
         check(Account(free=10, writes=1000))

@@ -82,7 +82,7 @@ def test_each_has_the_one_before_it() -> None:
     assert before == release("r4", LogLevel="r4")
 
 
-def test_a_release_that_was_taken_back_is_none_to_go_back_to() -> None:
+def test_a_release_that_was_rolled_back_is_not_rolled_back_to() -> None:
     """After it the next one stands on what ran instead."""
     bucket = bucket_of("good", "bad")
     Releases(bucket).note(release("mended"), instead_of="good")  # type: ignore[arg-type]

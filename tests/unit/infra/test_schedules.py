@@ -55,7 +55,7 @@ def test_a_cron_may_fire_in_the_minute_it_starts_in() -> None:
         "",
     ],
 )
-def test_what_cannot_be_read_is_refused(text: str) -> None:
+def test_an_invalid_schedule_is_refused(text: str) -> None:
     """Expects ValueError, also for forms of cron that the app does not use, instead of a schedule that never fires."""
     with pytest.raises(ValueError, match=r"^not rate"):
         parse(text)

@@ -167,7 +167,7 @@ def test_quick_tables_let_everybody_through() -> None:
     assert tables.reads.count("control") <= 4
 
 
-def test_who_has_opted_out_since_the_claim_is_not_called() -> None:
+def test_clients_who_opted_out_since_the_claim_are_not_called() -> None:
     """Expects the last look to find it, for a turn comes seconds after the claim."""
     tables = Tables(FrozenClock(START), running(rate_limit=1), [0.01], opted_out=True)
     gateway = RecordingGateway(tables, 0.0, 0.1)
@@ -176,7 +176,7 @@ def test_who_has_opted_out_since_the_claim_is_not_called() -> None:
 
 
 @pytest.mark.parametrize("policy", list(WindowPolicy))
-def test_who_has_hours_of_their_own_is_not_called_after_them(policy: WindowPolicy) -> None:
+def test_clients_with_local_hours_are_not_called_after_them(policy: WindowPolicy) -> None:
     """Expects the calls whose turn comes before the hours end, and none whose turn comes after it."""
     begins, ends = (START - SECOND).time(), (START + timedelta(seconds=2.5)).time()
     mailing = running(rate_limit=1, local_window=LocalWindow(begins, ends, policy))
