@@ -17,6 +17,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from queue import Empty, Full, LifoQueue
 from typing import Any
 
@@ -141,6 +142,14 @@ class Limits:
     public_only: bool
 
 
+@lru_cache(maxsize=4)
+def _trusting(certificates: str) -> ssl.SSLContext:
+    """TLS for all connections of this process that trust a file's certificates: reading them takes 10 ms."""
+    context = create_urllib3_context()
+    context.load_verify_locations(cafile=certificates)
+    return context
+
+
 class Transport:
     """Makes requests to one host, over up to `connections` kept connections. May be used by several threads at once.
 
@@ -160,9 +169,7 @@ class Transport:
         weakref.finalize(self, _close_all, self._kept)
         self._tls: dict[str, Any] | None = None
         if url.scheme == "https":
-            context = create_urllib3_context()  # one for all: reading the certificates takes 10 ms
-            context.load_verify_locations(cafile=limits.certificates)
-            self._tls = {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
+            self._tls = {"ssl_context": _trusting(limits.certificates), "cert_reqs": "CERT_REQUIRED"}
 
     def exchange(self, request: Request, last_look: Callable[[], None]) -> Reply:
         """Connect, take the last look, send, and read the answer. If `last_look` raises, nothing is sent.
