@@ -8,16 +8,17 @@ from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_ms(moment: datetime) -> int:
     """A moment as milliseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_ms(milliseconds: float) -> datetime:
     """The moment after so many milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=int(milliseconds))
+    return _EPOCH + int(milliseconds) * _MILLISECOND
 
 
 class MomentAttribute(Attribute[datetime]):
