@@ -24,7 +24,15 @@ class CallbackQuery(BaseModel, extra="allow"):
 
 def _callback(request: Request, gateway: str) -> Callback:
     query = urlencode([(name, one) for name, all_ in request.query_values.items() for one in all_])
-    return callback_of(gateway, query, request.header, request.body)
+    return callback_of(gateway, query, request.header, request.body, url=_called(request))
+
+
+def _called(request: Request) -> str:
+    """The address that was called, if the receiver does not know the API's, as beside one of its own on AWS."""
+    settings, context = request.services.settings, request.raw.context
+    if settings.public_url or not settings.receipt_url:
+        return ""
+    return f"https://{context['domainName']}{context['path']}"
 
 
 def _take(request: Request, gateway: str, secret: str) -> Text:
