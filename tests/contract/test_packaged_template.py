@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chalice.app import Chalice
@@ -14,6 +16,7 @@ from chalicelib import admin, api
 from chalicelib.config import Settings
 from infra.package import check
 from infra.provision import resources
+from infra.resolved import resolved
 from infra.rollout import without_alias
 from tests.contract.packaged import FUNCTION, LOG_GROUP, QUEUE, STACK, TABLE, Packaged, in_stack
 from tests.support.deployer_policy import TEMPLATE as DEPLOYER
@@ -100,6 +103,40 @@ def test_the_receiver_has_a_url_of_its_own_only_if_that_is_wanted(packaged: Pack
     address = {"Fn::If": ["ReceiptsByFunction", {"Fn::GetAtt": ["ReceiptUrl", "FunctionUrl"]}, ""]}
     assert named == {"APIHandler": address, "Sender": address}
     assert packaged.by_default().resources("AWS::Lambda::Url") == {}
+
+
+def _names(part: Any) -> set[str]:
+    """What a part of a template refers to."""
+    if isinstance(part, list):
+        return {name for one in part for name in _names(one)}
+    if not isinstance(part, dict):
+        return set()
+    match part:
+        case {"Ref": str(name)}:
+            return {name}
+        case {"Fn::GetAtt": [str(name), *_]}:
+            return {name}
+        case {"Fn::Sub": str(text)}:
+            return {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)}
+    return {name for one in part.values() for name in _names(one)}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"GatewayReceipts": "true"},
+        {"GatewayReceipts": "true", "ReceiptAddress": "function"},
+        {"GatewayReceipts": "true", "ReceiptAddress": "function", "Gateway": "eum", "KmsKeyArn": "a", "SubnetIds": "a"},
+        {"GatewayReceipts": "true", "ReceiptAddress": "function", "DomainName": "a", "WebAclArn": "a"},
+    ],
+)
+def test_no_resource_depends_on_itself(packaged: Packaged, chosen: dict[str, str]) -> None:
+    """Expects an order in which the resources can be made: CloudFormation refuses a circle. cfn-lint does not look
+    into conditions."""
+    needed = {name: _names(one) for name, one in resolved(packaged.template, chosen)["Resources"].items()}
+    order = list(TopologicalSorter({name: names & set(needed) for name, names in needed.items()}).static_order())
+    assert set(order) == set(needed)
 
 
 def test_lambda_writes_no_log_lines_for_each_receipt(packaged: Packaged) -> None:
