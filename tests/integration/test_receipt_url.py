@@ -12,10 +12,12 @@ from unittest import mock
 import pytest
 
 from chalicelib import workers
+from chalicelib.api import receipts
 from chalicelib.domain.deliveries import delivery_status_of
 from chalicelib.domain.errors import Unavailable
 from chalicelib.domain.messages import Message
 from chalicelib.web.callbacks import MAX_RECEIPT
+from chalicelib.web.request import Request
 from tests.support.receipts import delivered
 from tests.support.simulation import Simulation, new_simulation
 
@@ -140,3 +142,33 @@ def test_the_gateway_has_to_call_again_if_the_queue_fails(simulation: Simulation
     path = path_of(simulation)
     with mock.patch.object(simulation.services.receipt_gate()._receipt_queue, "send", side_effect=Unavailable("busy")):
         assert called(simulation, path, "{}")["statusCode"] == 503
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        (
+            {"receipt_url": URL},
+            "https://abc123.execute-api.eu-west-1.amazonaws.com/api/gateway/receipts/default/{secret}",
+        ),
+        ({"public_url": "https://api.example", "receipt_url": URL}, ""),
+        ({"public_url": "https://api.example"}, ""),
+    ],
+)
+def test_the_api_says_where_it_was_called_if_the_receiver_cannot_know(settings: dict[str, str], url: str) -> None:
+    """Expects it where the receiver has an address of its own and no other: some gateways sign the address."""
+    with new_simulation(workers_of=WORKERS, gateway_receipts=True, **settings) as simulation:
+        secret = simulation.services.receipt_links.secret("default")
+        raw: Any = SimpleNamespace(
+            query_params=None,
+            raw_body=b"{}",
+            headers={"content-type": "application/json"},
+            context={
+                "domainName": "abc123.execute-api.eu-west-1.amazonaws.com",
+                "path": f"/api/gateway/receipts/default/{secret}",
+            },
+        )
+        answer = receipts._take(Request(raw, simulation.services), "default", secret)
+        [body] = simulation.queue(simulation.settings.receipt_queue)
+        assert answer.media_type == "text/plain"
+        assert body["callback"]["url"] == url.format(secret=secret)
