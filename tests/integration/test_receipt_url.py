@@ -169,6 +169,6 @@ def test_the_api_says_where_it_was_called_if_the_receiver_cannot_know(settings: 
             },
         )
         answer = receipts._take(Request(raw, simulation.services), "default", secret)
-        [body] = simulation.queue(simulation.settings.receipt_queue)
+        [message] = simulation.queue(simulation.settings.receipt_queue)
         assert answer.media_type == "text/plain"
-        assert body["callback"]["url"] == url.format(secret=secret)
+        assert json.loads(message["body"])["callback"]["url"] == url.format(secret=secret)
