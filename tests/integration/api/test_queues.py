@@ -196,7 +196,7 @@ def test_the_list_of_changes_has_pages(api: Api) -> None:
 
 def test_the_circuits_own_changes_are_listed(campaign: Campaign) -> None:
     """Expects no user, and the gateway's last answer."""
-    campaign.simulation.gateway.script = lambda gateway_id, nth: OK if nth > 2 else BROKEN
+    campaign.simulation.gateway.script = lambda gateway_id, nth: OK if nth > 4 else BROKEN
     campaign.add_clients(10)
     campaign.finish(campaign.order())
     rows = campaign.api.get("/api/gateway/changes").json["rows"]
