@@ -22,6 +22,8 @@ PHONE = {"width": 360, "height": 740}
 _LEFT = ("htmx:afterRequest", "htmx:sendAbort")  # who leaves a page ends its requests, of which htmx tells each twice
 _REFUSED = re.compile(r"status of 4|Status Error Code 4")  # a refusal, as the browser and htmx tell it
 LAPTOP = {"width": 1280, "height": 800}
+_STOPS = "a, button, input, select, summary, textarea, [tabindex]"  # where the key Tab stops
+_PARTS = 8  # of a field, at most: Chromium stops at each part of a date
 _PATIENCE = 10_000  # milliseconds that a page may take for what a test waits for
 
 
@@ -121,6 +123,11 @@ def window(engine: Browser, run: LocalRun) -> Iterator[Window]:
     yield made
     made.close()
     assert made.complaints == []
+
+
+def most_stops(page: Page) -> int:
+    """How often Tab must be pressed at most to reach all of a page, whatever other tests have added to it."""
+    return _PARTS * page.locator(_STOPS).count() + 1
 
 
 def signed_in(page: Page, username: str, password: str) -> Page:

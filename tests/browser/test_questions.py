@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, StorageState, expect
 
-from tests.browser.conftest import LAPTOP, Window
+from tests.browser.conftest import LAPTOP, Window, most_stops
 from tests.browser.test_manners import findings
 from tests.support.local_run import ApiCaller, LocalRun
 from tests.support.orders import add_clients
@@ -18,8 +18,6 @@ from tests.support.orders import add_clients
 TAG = "browser-questions"
 NARROW = {"width": 390, "height": 844}
 MOSCOW = ZoneInfo("Europe/Moscow")
-_STOPS = "a, button, input, select, summary, textarea, [tabindex]"  # where the key Tab stops
-_PARTS = 8  # of a field, at most: Chromium stops at each part of a date
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +48,7 @@ def texts(api: ApiCaller) -> set[str]:
 def step_to(page: Page, target: Locator, key: str = "Tab") -> None:
     """Press Tab until the element has the focus, at most as often as needed to go through the whole page."""
     expect(target).to_be_visible()
-    for _ in range(_PARTS * page.locator(_STOPS).count()):
+    for _ in range(most_stops(page)):
         if target.evaluate("one => one === document.activeElement"):
             return
         page.keyboard.press(key)

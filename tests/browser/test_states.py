@@ -8,11 +8,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.browser.conftest import PHONE, Window, session_of
+from tests.browser.conftest import PHONE, Window, most_stops, session_of
 from tests.browser.test_manners import findings
 from tests.support.local_run import ApiCaller, LocalRun, local_runs
 
-_STEPS = 60  # of the key Tab; no page that is looked at has more
 # What has the focus: None for the page itself, before the first and after the last step.
 _FOCUSED = """
 () => {
@@ -103,13 +102,15 @@ def test_everything_is_reached_by_keyboard_and_the_focus_is_visible(page: Page, 
     page.goto(path)
     page.evaluate("document.querySelectorAll('[autofocus]').forEach((one) => one.blur())")
     seen: list[str] = []
-    for _ in range(_STEPS):
+    for _ in range(most_stops(page)):
         page.keyboard.press("Tab")
         focused = page.evaluate(_FOCUSED)
         if focused is None:
             break
         assert focused["seen"], focused["html"]
         seen.append(focused["html"])
+    else:
+        raise AssertionError("the steps do not come to an end")
     assert len(seen) > 10
     assert "content" in seen[0]  # the way past the navigation comes first
 
