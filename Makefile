@@ -76,12 +76,12 @@ TESTS := tests/simulation tests/e2e tests/browser tests/integration tests/contra
 test: $(STAMP) $(NPM)/.package-lock.json ## Run the tests that everyone needs: unit, contract, integration, end to end (about eight minutes on two cores)
 	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof" $(TESTS)
 
-# First on this machine and on MiniStack, which waits more than it works, so that all else runs beside it. Then on two real
-# LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without Docker.
+# First on this machine and on MiniStack, which waits more than it works, so that all else runs beside it. Then, a process
+# for each, on two real LocalStacks, one of which gets other code, and on LocalEmu with IAM enforced; all without Docker.
 PROOFS := tests/simulation tests/e2e tests/browser tests/integration/storage $(wildcard tests/integration/test_*.py)
 proof: $(STAMP) $(LOCALSTACK)/.requirements $(LOCALEMU)/.requirements $(FUNCTIONS)/.requirements ## Run the rest: simulation, crashes, hours of trouble, browser, deployed stacks
 	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -o timeout=600 -m proof $(PROOFS)
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -o timeout=600 -m proof --on localstack --on localemu -k "localstack or localemu" tests/e2e
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -o timeout=600 -m proof --on localstack --on localemu -k "localstack or localemu" tests/e2e
 
 localstack: $(STAMP) $(LOCALSTACK)/.requirements $(FUNCTIONS)/.requirements ## Run a LocalStack without Docker, to deploy into (PORT=4566)
 	@exec $(BIN)/python -m infra.localstack
