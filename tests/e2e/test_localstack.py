@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -85,6 +86,35 @@ def test_metrics_need_a_token(api: ApiCaller, run: Deployment) -> None:
     refused = requests.get(f"{run.url}/metrics", timeout=60)
     assert (refused.status_code, refused.headers["Content-Type"]) == (401, "application/problem+json")
     assert refused.headers["WWW-Authenticate"] == "Bearer"
+
+
+def _reported(run: Deployment, url: str, body: str, media_type: str = "application/json") -> int:
+    """The status of the answer to a gateway that calls its URL, whose host is known to LocalStack alone."""
+    called = urlsplit(url)
+    headers = {"Host": called.netloc, "Content-Type": media_type}
+    there = f"{run.endpoint}{called.path}?{called.query}"
+    return requests.post(there, data=body, headers=headers, timeout=BOUND).status_code
+
+
+@pytest.mark.changes_code
+def test_receipts_reach_the_receivers_own_url(api: ApiCaller, run: Deployment, gateway: FaultyGateway) -> None:
+    """Expects a JSON and a form (which comes as base64) to be counted, and a wrong secret and a large body to be
+    refused."""
+    run.deploy(GATEWAY_RECEIPTS="true", RECEIPT_ADDRESS="function")
+    add_clients(run, 2, tag="receipts")
+    mailing_id = order(api, "receipts")
+    assert wait_for_end(api, mailing_id, BOUND)["counts"]["sent"] == 2
+    first, second = (heard.receipt_url for heard in gateway.heard)
+    assert ".lambda-url." in first
+    assert _reported(run, first, '{"status": "delivered"}') == 200
+    assert _reported(run, second, "status=delivered", "application/x-www-form-urlencoded") == 200
+    assert _reported(run, re.sub("/[0-9a-f]{40}", "/" + 40 * "0", first), "{}") == 404
+    assert _reported(run, first, "x" * 70_000) == 413
+
+    def delivered() -> int:
+        return int(api.call("GET", f"/api/mailing/{mailing_id}/stats/")["delivery"]["delivered"])
+
+    wait_until(lambda: delivered() == 2, BOUND, every=0.5)
 
 
 @pytest.mark.changes_code

@@ -25,6 +25,7 @@ class Heard:
     authorization: str
     message: dict[str, Any]
     answered: str
+    receipt_url: str  # "" if none was given
 
     @property
     def gateway_id(self) -> int:
@@ -90,7 +91,7 @@ class FaultyGateway:
         with self._lock:
             return Counter(call.gateway_id for call in self.heard if call.answered == "ok")
 
-    def answer(self, path: str, authorization: str, body: bytes) -> str:
+    def answer(self, path: str, authorization: str, body: bytes, receipt_url: str) -> str:
         """Note a call, and return how it is answered."""
         message = json.loads(body)
         with self._lock:
@@ -98,7 +99,7 @@ class FaultyGateway:
             what = self.behave(message["id"], self._calls[message["id"]])
             if message["phone"] in self.refused:
                 what = "400"
-            self.heard.append(Heard(time.time(), path, authorization, message, what))
+            self.heard.append(Heard(time.time(), path, authorization, message, what, receipt_url))
         self._released.wait(600 if what == "hang" else self.latency)
         return what
 
@@ -168,7 +169,8 @@ def _handler_for(gateway: FaultyGateway) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            what = gateway.answer(self.path, self.headers.get("Authorization", ""), body)
+            authorization, receipt_url = (self.headers.get(name, "") for name in ("Authorization", "X-Receipt-Url"))
+            what = gateway.answer(self.path, authorization, body, receipt_url)
             if what in ("hang", "reset"):
                 # Zero seconds to linger: the connection is reset rather than closed.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
