@@ -10,7 +10,7 @@ import heapq
 import json
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from itertools import islice
 
@@ -27,6 +27,7 @@ from .tables import Tables
 _ALL = [f"audit-{number}" for number in range(4)]
 _FIRST, _LAST = "0", ":"  # before and after all names, which begin with a number
 _PAGE = 250  # entries that are read at once if some must be filtered out
+_FACTS = tuple(one.name for one in fields(Act))
 _LOOK = 2000  # entries that are read for one page
 
 
@@ -65,13 +66,14 @@ class AuditLog:
         at = at or self._backoff.clock.now()
         entry_id = f"{to_ms(at):013d}-{secrets.token_hex(4)}"
         about = [_scope(act.object, act.object_id)] if act.object_id else []
+        body = json.dumps(_stored(act), ensure_ascii=False)
         for scope in (_ALL[int(entry_id[-1], 16) % len(_ALL)], *about):
             yield self._model(
                 scope,
                 entry_id,
                 changed_by=by,
                 changed_at=at,
-                body=json.dumps(_stored(act), ensure_ascii=False),
+                body=body,
                 expires_at=to_ms(at + KEPT_FOR) // 1000,
             )
 
@@ -122,7 +124,8 @@ def _scope(kind: AuditObject, object_id: str) -> str:
 
 def _stored(act: Act) -> dict[str, object]:
     """The act without empty values."""
-    facts = {**asdict(act), "changes": [[one.field, one.old, one.new] for one in act.changes]}
+    facts = {name: getattr(act, name) for name in _FACTS}
+    facts["changes"] = [[one.field, one.old, one.new] for one in act.changes]
     return {name: value for name, value in facts.items() if value not in ("", None, [])}
 
 

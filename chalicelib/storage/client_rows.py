@@ -47,10 +47,8 @@ def row_of(model: type[ClientModel], client: Client) -> ClientModel:
 
 def client_of(item: Item) -> Client:
     """The client of an item. Attributes that an older version did not write get their defaults."""
-    given: dict[str, Any] = {}
-    for name in CLIENT_FIELDS:
-        if name in item:
-            (given[name],) = item[name].values()  # a text or a flag
+    # A text or a flag each.
+    given: dict[str, Any] = {name: one for name in CLIENT_FIELDS if name in item for one in item[name].values()}
     if "attributes" in given:
         given["attributes"] = Attributes(given["attributes"])
     if "tags" in given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from pynamodb.attributes import Attribute
 from pynamodb.constants import NUMBER
@@ -16,6 +17,7 @@ def to_ms(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=1024)  # what was never changed since has the same moment twice, an import one for many
 def from_ms(milliseconds: float) -> datetime:
     """The moment after so many milliseconds since 1970."""
     return _EPOCH + int(milliseconds) * _MILLISECOND

@@ -30,15 +30,15 @@ class Row(Model):
                 super()._set_attributes(**{name: value})  # makes a map of its own kind, or refuses the name
 
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
+        known = self.get_attributes()
         stored: dict[str, dict[str, Any]] = {}
-        for name, attribute in self.get_attributes().items():
-            value = self.attribute_values.get(name)
-            if value is not None:
-                value = _serialized(name, attribute, value, null_check)
+        for name, given in self.attribute_values.items():
+            attribute = known[name]
+            value = None if given is None else _serialized(name, attribute, given, null_check)
             if value is not None:
                 stored[attribute.attr_name] = {attribute.attr_type: value}
-            elif null_check and not attribute.null:
-                raise AttributeNullError(name)
+        if null_check and (missing := [name for name, key in _required(type(self)) if key not in stored]):
+            raise AttributeNullError(missing[0])
         return stored
 
     @classmethod
@@ -81,3 +81,9 @@ def _serialized(name: str, attribute: Attribute[Any], value: Any, null_check: bo
 def _by_stored_name(model: type[Model]) -> dict[str, tuple[str, Attribute[Any]]]:
     """The attributes of a model and their names in Python, by their names in the table."""
     return {attribute.attr_name: (name, attribute) for name, attribute in model.get_attributes().items()}
+
+
+@cache
+def _required(model: type[Model]) -> list[tuple[str, str]]:
+    """The attributes that a row must have, by their names in Python and in the table."""
+    return [(name, one.attr_name) for name, one in model.get_attributes().items() if not one.null]

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -120,6 +121,7 @@ def query_flag(value: Any) -> bool:
     return bool(value == "true")
 
 
+@lru_cache(maxsize=1024)  # see `from_ms`
 def _moment_text(value: datetime) -> str:
     utc = value if value.tzinfo is UTC else value.astimezone(UTC)
     return f"{utc.isoformat(timespec='milliseconds')[:-6]}Z"
