@@ -182,6 +182,7 @@ def _attempt_text(attempt: Attempt, since: int) -> str:
     return "/".join(values).rstrip("/")
 
 
+@lru_cache(maxsize=4096)  # a bucket is read again and again while a few of its messages wait
 def _attempt(text: str, since: int) -> Attempt:
     values = text.split("/")
     at, duration, outcome, cause, http, gateway = values + [""] * (6 - len(values))
@@ -220,5 +221,6 @@ def _quoted(cause: Cause | None) -> str:
     return "" if cause is None else quote(str(cause), safe=":() ")
 
 
+@lru_cache(maxsize=1024)
 def _cause(text: str) -> Cause | None:
     return Cause.parse(unquote(text)) if text else None
