@@ -37,7 +37,7 @@ _OF_LAMBDA = ("sqs.ReceiveMessage", "sqs.DeleteMessageBatch")  # which takes the
 
 @contextmanager
 def a_simulation(**options: Any) -> Iterator[tuple[Simulation, list[Callable[[Call], None]]]]:
-    """A service whose calls take their time, and who is to be told of each of them."""
+    """A service whose calls take time, and a list of functions that are told of each of them."""
     ministack_patches.install(queues=False)
     watchers: list[Callable[[Call], None]] = []
     workers = options.pop("workers_of", WORKERS | {"dispatcher": DISPATCHERS})

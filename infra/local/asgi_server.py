@@ -100,8 +100,7 @@ async def answer(send: Send, status: int, content_type: bytes, body: bytes) -> N
 async def body_of(receive: Receive, limit: int, read_limit: int = 0) -> bytes | None:
     """A request's whole body; None if it is longer than `limit` bytes or its sender has gone.
 
-    Of a longer one up to `read_limit` bytes are read: who still sends would lose an answer after which the connection
-    is closed.
+    Of a longer one up to `read_limit` bytes are read, because a caller who is still sending would not see the answer.
     """
     parts: list[bytes] = []
     size = 0

@@ -80,7 +80,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def check_sender(headers: Mapping[str, str], port: int) -> None:
-    """Raises NoAccessError if a web page can have sent it, or it is for another name of this machine."""
+    """Raises NoAccessError if a web page may have sent it, or if it is for another name of this machine."""
     found = _FROM_BROWSERS.intersection(headers)
     if found:
         raise NoAccessError("AccessDeniedException", f"the emulator answers no browser: {min(found)}")

@@ -1,4 +1,4 @@
-"""The emulator process: MiniStack's services for who has the credentials of its data directory, kept on disk.
+"""The emulator process: MiniStack's services, kept on disk, for callers with the credentials of its data directory.
 
 `python -m infra.local.emulator_process DATA_DIR [PORT]` is started by `infra/local/emulator.py`. Run without a
 service (nobody holds DATA_DIR, no call comes), it ends by itself after ten minutes.
@@ -48,7 +48,7 @@ _NO_ROOM = 507
 
 
 class EmulatorApplication:
-    """The ASGI application: who calls, what for, and that what it changed is kept before it is answered."""
+    """The ASGI application: checks who calls, carries out the call, and answers once its changes are saved."""
 
     def __init__(self, access: Access, engine: Engine, keeper: Keeper, port: int, *, queues_lost: bool) -> None:
         self._access = access
@@ -73,7 +73,7 @@ class EmulatorApplication:
             await _send(send, *_refusal(403, error.code, str(error)))
 
     async def _identify(self, headers: dict[str, str], send: Send) -> None:
-        """Who this is, proved to who proves the same, without telling the secret."""
+        """Prove who this is to a caller who proves to know the secret too, without revealing it."""
         nonce, proof = headers.get(NONCE.lower(), ""), headers.get(PROOF.lower(), "")
         if not nonce or not self._access.proves(f"ask {nonce}", proof):
             raise NoAccessError("UnrecognizedClientException", "only this directory's service may ask")
@@ -104,7 +104,7 @@ class EmulatorApplication:
         await _send(send, status, answered, content)
 
     async def _carried_out(self, target: str, region: str, headers: dict[str, str], body: bytes) -> Answer:
-        """The answer of the engine, once what it is about is kept."""
+        """The engine's answer, once the call's changes are saved."""
         setup = self._engine.changes_setup(target)
         try:
             answered = await self._engine.call(target, region, headers, body)
@@ -145,7 +145,7 @@ async def _watch(application: EmulatorApplication, keeper: Keeper, directory: Da
 
 
 async def _serve(directory: DataDirectory, listener: socket.socket, engine: Engine, store: Store) -> bool:
-    """Serve until SIGTERM; whether a last snapshot could be written."""
+    """Serve until SIGTERM. Returns whether a last snapshot could be written."""
     keeper = Keeper(engine, store, durability(), SNAPSHOT_SECONDS)
     access, port = Access.of(directory), port_of(listener)
     application = EmulatorApplication(access, engine, keeper, port, queues_lost=store.queues_lost)

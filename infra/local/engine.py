@@ -77,7 +77,7 @@ class Engine:
     # -- calls
 
     async def call(self, target: str, region: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answer a call; UnknownCallError if there is none of that name, or it is none for this emulator."""
+        """Answer a call. Raises UnknownCallError if there is no such call, or this emulator does not have it."""
         prefix, _, operation = target.rpartition(".")
         service = _SERVICES.get(prefix)
         if service is None or (service == "dynamodb" and operation not in _DYNAMODB):
@@ -108,7 +108,7 @@ class Engine:
         return changes, tokens
 
     def undo(self, changes: list[Change]) -> None:
-        """Have the items as they were before these changes."""
+        """Restore the items as they were before these changes."""
         for table, pk, sk, old, _ in reversed(changes):
             if old is None:
                 self._remove(table, pk, sk)
@@ -150,7 +150,7 @@ class Engine:
         return self._text({"dynamodb": state, "secretsmanager": self._secrets.get_state()})
 
     def set_up(self, text: str) -> None:
-        """Have tables and secrets as a text of `setup` says; tables that stay keep their items."""
+        """Restore tables and secrets from a text of `setup`; tables that stay keep their items."""
         items, tokens = self._items | self._all_items(), self.tokens()
         self._dynamodb.reset()
         self._secrets.reset()
@@ -168,13 +168,13 @@ class Engine:
         return {table["TableId"]: table["items"] for table in self._dynamodb._tables.all_values()}
 
     def put(self, table: Table, item: dict[str, Any]) -> None:
-        """Put an item into a table, unnoted."""
+        """Put an item into a table without noting the change."""
         key = self._dynamodb._extract_key_val
         sk = key(item.get(table["sk_name"])) if table["sk_name"] else "__no_sort__"
         self._set(table, key(item.get(table["pk_name"])), sk, item)
 
     def delete(self, table: Table, pk: str, sk: str) -> None:
-        """Delete an item from a table, unnoted."""
+        """Delete an item from a table without noting the change."""
         self._remove(table, pk, sk)
 
     def tokens(self) -> list[Token]:
@@ -190,7 +190,7 @@ class Engine:
         return self._text(self._sqs.get_state())
 
     def restore_queues(self, text: str) -> None:
-        """Have the queues as a text of `queues` says."""
+        """Restore the queues from a text of `queues`."""
         self._sqs.load_persisted_state(self._value(text))
         for queue in self._sqs._queues.values():
             show_again(queue["messages"], self._sqs.time.time())

@@ -82,7 +82,7 @@ class LocalSettings:
 
 
 def _processes(environ: Mapping[str, str], name: str) -> int:
-    """How many processes that setting asks for, one for each core by default; ValueError if it is no such number."""
+    """How many processes a setting asks for, one for each core by default. Raises ValueError for any other text."""
     text = environ.get(name, "").strip() or str(min(_cores(), _MOST_BY_ITSELF))
     if not re.fullmatch(r"[1-9]\d?", text):
         raise ValueError(f"{name}: not a number from 1 to 99: {text!r}")

@@ -25,7 +25,7 @@ _IDS = ("mailing_id", "message_id", "client_id")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened, as a person reads it. `about` names the message, where it is about one."""
+    """One thing that happened, as a person reads it. `about` names the message if it is about one."""
 
     at: datetime
     what: str

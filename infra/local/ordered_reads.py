@@ -233,7 +233,7 @@ class _Found(NamedTuple):
 
 
 def _form_of(data: dict[str, Any]) -> tuple[Any, ...] | None:
-    """All of a query but the texts in it, None if there is more in it than that."""
+    """Everything in a query except the texts of its values; None if its form is not one to remember."""
     values, names = data.get("ExpressionAttributeValues"), data.get("ExpressionAttributeNames") or {}
     if not data.keys() <= _PLAIN or type(values) is not dict or type(names) is not dict:
         return None

@@ -1,6 +1,6 @@
 """Sizes, copies and parts of items, faster than MiniStack's, which take a step in Python for each value.
 
-A page of 50 clients is measured and cut to what its index has twice, a change copies its item two to four times.
+A page of 50 clients is measured, and cut to what its index has; a change copies its item two to four times.
 """
 
 from __future__ import annotations

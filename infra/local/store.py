@@ -110,7 +110,7 @@ class Store:
     # -- the journal
 
     def entries(self, changes: list[Change], tokens: list[Token], *, setup: bool) -> list[Entry]:
-        """What the journal has to hold of a call's changes; `setup` if it may have changed more than items."""
+        """What to write into the journal about a call's changes; with `setup` it may have changed more than items."""
         found: list[Entry] = []
         if setup and (text := self._engine.setup()) != self._setup:
             found.append(["setup", text])
@@ -225,7 +225,7 @@ class Store:
 
 
 def _ministack_state(path: Path, engine: Engine) -> Any:
-    """What MiniStack has saved in a file; DamagedError if it cannot be read."""
+    """What MiniStack has saved in a file. Raises DamagedError if it cannot be read."""
     try:
         state = json.loads(path.read_text(encoding="utf-8"), object_hook=engine.decoder())
         if state["__ministack_format__"] > _MINISTACK_FORMAT:

@@ -164,7 +164,7 @@ def _refusal(status: HTTPStatus) -> Reply:
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
-    """The body of a request; _RefusedError if it is too long, or if its sender has gone, who then sees no answer."""
+    """The body of a request. Raises _RefusedError if it is too long, or if its sender has gone."""
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_LIMIT:
         raise _RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     headers = dict(scope["headers"])

@@ -36,7 +36,7 @@ What is deployed into it ends with it. Ctrl-C ends it."""
 
 
 def main() -> int:
-    """Serve until a signal comes; 1 with the reason if it cannot be started."""
+    """Serve until a signal comes. Returns 1, with the reason printed, if it cannot be started."""
     text = os.environ.get("PORT", "").strip() or str(PORT)
     if not text.isdecimal() or not 0 < int(text) < 65536:
         sys.stderr.write(f"PORT: not a port: {text!r}\n")

@@ -1,7 +1,7 @@
 """The DynamoDB behind LocalStack and LocalEmu: MiniStack's, in memory, on 127.0.0.1.
 
-`python -m infra.localstack.tables PORT` serves until a signal comes or its standard input ends. Who may call is the
-business of the emulator before it.
+`python -m infra.localstack.tables PORT` serves until a signal comes or its standard input ends.
+The emulator in front of it checks who may call.
 """
 
 from __future__ import annotations

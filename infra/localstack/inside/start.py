@@ -44,7 +44,7 @@ def _put_ministack_behind_localemu(port: str) -> None:
 
 
 def _end_with_standard_input() -> None:
-    """Whoever started this ends it by ending; it must not outlive them."""
+    """End when the process that started this one ends."""
     sys.stdin.read()
     os._exit(0)
 
