@@ -155,13 +155,15 @@ def _settings(api: ApiCaller) -> None:
 
 
 def _import(api: ApiCaller) -> str:
-    """An import whose rows are all rejected."""
-    rows = "\n".join(f"{WIDE[:190]},{MIXED * 3}" for _ in range(5))
-    answer = api.request(
-        "POST",
-        "/api/clients/imports",
-        data=f"phone_number,tag\n{rows}\n".encode(),
-        headers={"Content-Type": "text/csv"},
-    )
-    assert answer.ok, answer.text
+    """An import whose rows are all rejected. Another one waits to be started, which takes the most words to say."""
+    bad = "\n".join(f"{WIDE[:190]},{MIXED * 3}" for _ in range(5))
+    for hold, rows in (("true", "+79160000001,vip"), ("false", bad)):
+        answer = api.request(
+            "POST",
+            "/api/clients/imports",
+            params={"hold": hold},
+            data=f"phone_number,tag\n{rows}\n".encode(),
+            headers={"Content-Type": "text/csv"},
+        )
+        assert answer.ok, answer.text
     return str(answer.json()["id"])
