@@ -68,7 +68,7 @@ def _text(value: Any, known: Mapping[str, str]) -> str:
 
 
 def _in_place(value: Any, typed: Mapping[str, Any], decided: Mapping[str, bool], kept: str) -> Any:
-    """The value without what a condition leaves out. What is under the key `kept` stays as it is otherwise."""
+    """The value without what a condition leaves out. Otherwise, whatever is under the key `kept` stays as it is."""
     if isinstance(value, list):
         found = [_in_place(one, typed, decided, kept) for one in value]
         return [one for one in found if not isinstance(one, _Nothing)]

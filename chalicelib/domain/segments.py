@@ -61,6 +61,6 @@ class Segment:
 
     def matches(self, client: ClientFields) -> bool:
         """Whether a client matches its tags and operators; its filter is not looked at."""
-        return (not self.tags or not set(self.tags).isdisjoint(client.tags or ("",))) and (
+        return (not self.tags or self.first_tag_of(client) is not None) and (
             not self.operators or client.operator in self.operators
         )

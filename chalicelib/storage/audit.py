@@ -27,8 +27,8 @@ from .tables import Tables
 _ALL = [f"audit-{number}" for number in range(4)]
 _FIRST, _LAST = "0", ":"  # before and after all names, which begin with a number
 _PAGE = 250  # entries that are read at once if some must be filtered out
-_FACTS = tuple(one.name for one in fields(Act))
 _LOOK = 2000  # entries that are read for one page
+_FACTS = tuple(one.name for one in fields(Act))
 
 
 class AuditLog:

@@ -70,7 +70,7 @@ class ClientLists:
         return self._whole(segment, found), cursor
 
     def _page(self, segment: Segment, shard: str, cursor: str, limit: int) -> tuple[list[Client | str], str]:
-        """The clients of a page, or only their ids if they had not to be read to know that they belong there."""
+        """The clients of a page, or only the ids of those who did not have to be read yet."""
         ranges = ranges_of(segment)
         number, _, last = cursor.partition(":")
         position = int(number or 0)

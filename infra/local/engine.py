@@ -77,7 +77,7 @@ class Engine:
     # -- calls
 
     async def call(self, target: str, region: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Answer a call. Raises UnknownCallError if there is no such call, or this emulator does not have it."""
+        """Answer a call. Raises UnknownCallError if there is no such call, or none in this emulator."""
         prefix, _, operation = target.rpartition(".")
         service = _SERVICES.get(prefix)
         if service is None or (service == "dynamodb" and operation not in _DYNAMODB):

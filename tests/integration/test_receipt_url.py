@@ -150,6 +150,7 @@ def test_the_gateway_has_to_call_again_if_the_queue_fails(simulation: Simulation
     [
         ({"receipt_url": URL}, HOST, f"https://{HOST}/api/gateway/receipts/default/{{secret}}"),
         ({}, HOST, f"https://{HOST}/api/gateway/receipts/default/{{secret}}"),
+        ({"public_url": "https://api.example", "receipt_url": URL}, HOST, ""),
         ({"public_url": "https://api.example"}, HOST, ""),
         ({}, None, ""),
     ],
